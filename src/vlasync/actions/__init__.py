@@ -1,0 +1,1 @@
+"""What an action means: frames and normalisation."""

@@ -1,0 +1,1 @@
+"""From demonstrations on disk to batches of windows."""

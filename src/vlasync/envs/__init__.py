@@ -1,0 +1,1 @@
+"""Simulated robots that speak Gymnasium and say what their numbers mean."""

@@ -1,0 +1,1 @@
+"""The built-in play table: CALVIN's scene, control law and observations on MuJoCo."""

@@ -1,0 +1,1 @@
+"""Closed-loop evaluation: the one place where a policy meets an environment."""

@@ -1,0 +1,1 @@
+"""From a VLM to a VLA: prompt, action token, policy head, loss."""

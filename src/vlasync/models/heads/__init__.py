@@ -1,0 +1,1 @@
+"""Policy heads: from action embeddings to action chunks."""

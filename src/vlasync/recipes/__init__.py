@@ -1,0 +1,1 @@
+"""A run is a function that returns a full typed config."""

@@ -1,0 +1,1 @@
+"""Training a VLA end to end, from one process to many."""
