@@ -1,0 +1,274 @@
+"""The training store: demonstrations as raw memory maps; a window is one contiguous copy and nothing is decoded.
+
+    <store>/store.json                     format version and SyncSpec
+    <store>/shards/<name>/episodes.json    name, first frame, length and sentences of each episode
+                          images.<camera>.npy  [N, 3, H, W'] uint8, channels first as networks read them
+                          state.npy            [N, S] float64
+                          actions.npy          [N, 7] float64
+                          scene.npy            [N, 24] float64, where the demonstrations come from a simulator
+                          frame_index.npy      [N] int64
+
+A shard is written into a hidden folder and renamed when it is complete: it exists whole or not at all, so recording and
+conversion can be killed at any time and go on, and several processes can add shards at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlasync.errors import DatasetError
+from vlasync.spec import SyncSpec
+from vlasync.types import Episode, LanguageSpan
+
+STORE_FORMAT = 1
+"""Version of the layout above; a store of another version is refused."""
+
+COPY_FRAMES = 256
+"""Frames of one camera that are held in memory while a shard is written (31 MB at 200 x 200 px)."""
+
+
+def create_store(path: Path, spec: SyncSpec) -> None:
+    """Make an empty store, or accept the one that is there.
+
+    Args:
+        path: folder of the store; made with its parents.
+        spec: what the numbers of all its episodes mean.
+
+    Raises:
+        SpecMismatchError: a store with another SyncSpec lies at `path`.
+        DatasetError: the folder cannot be written.
+    """
+    if (path / "store.json").exists():
+        read_spec(path).require_equal(spec, where=f"store {path}")
+        return
+    text = json.dumps({"format": STORE_FORMAT, "spec": json.loads(spec.to_json())}, indent=2, sort_keys=True)
+    try:
+        (path / "shards").mkdir(parents=True, exist_ok=True)
+        unfinished = path / f".store.json.{os.getpid()}"
+        unfinished.write_text(text)
+        unfinished.replace(path / "store.json")
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot make a store there ({error.strerror}); choose another folder") from error
+
+
+def read_spec(path: Path) -> SyncSpec:
+    """The SyncSpec of the store at `path`.
+
+    Raises:
+        DatasetError: `store.json` is missing, damaged, or of another format version.
+    """
+    file = path / "store.json"
+    try:
+        record = json.loads(file.read_text())
+        version, spec = record["format"], record["spec"]
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{file}: not found; a training store has this file, make one with `vlasync record`"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{file}: damaged, expected JSON with `format` and `spec` ({error!r})") from error
+    if version != STORE_FORMAT:
+        raise DatasetError(f"{file}: format {version}, expected {STORE_FORMAT}; record or convert the data again")
+    return SyncSpec.from_json(json.dumps(spec))
+
+
+def write_shard(store: Path, name: str, episodes: Sequence[Episode]) -> None:
+    """Add a shard of episodes to a store, whole or not at all.
+
+    Args:
+        store: folder made by `create_store`.
+        name: folder name of the shard; shards are read in the order of their names.
+        episodes: one or more episodes in the store's SyncSpec.
+
+    Raises:
+        SpecMismatchError: an episode has another SyncSpec than the store.
+        DatasetError: no episodes, a stream of another length or shape, the shard exists, or the disk is full.
+    """
+    target = store / "shards" / name
+    if target.exists():
+        raise DatasetError(f"{target}: exists already; delete it to write it again")
+    if not episodes:
+        raise DatasetError(f"{target}: a shard needs at least one episode, got none")
+    spec = read_spec(store)
+    for episode in episodes:
+        spec.require_equal(episode.spec, where=f"{episode.name} -> store {store}")
+        _require_shapes(episode, spec)
+    if len({episode.scene is None for episode in episodes}) > 1:
+        raise DatasetError(f"{target}: some episodes have `scene` and some have not; write them to separate shards")
+    unfinished = target.with_name(f".{name}.unfinished")
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)  # left behind when the writer of this shard was killed
+        unfinished.mkdir(parents=True)
+        _write_arrays(unfinished, spec, episodes)
+        (unfinished / "episodes.json").write_text(json.dumps(_episode_rows(episodes), indent=1))
+        unfinished.replace(target)
+    except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise DatasetError(f"{target}: cannot be written ({error.strerror}); nothing of this shard was kept") from error
+
+
+def _episode_rows(episodes: Sequence[Episode]) -> list[dict[str, Any]]:
+    """What `episodes.json` holds: where each episode starts in the shard's arrays, and its sentences."""
+    rows, first = [], 0
+    for episode in episodes:
+        spans = [dataclasses.asdict(span) for span in episode.language]
+        rows.append({"name": episode.name, "first": first, "length": len(episode), "language": spans})
+        first += len(episode)
+    return rows
+
+
+def _require_shapes(episode: Episode, spec: SyncSpec) -> None:
+    """Every stream of an episode has the length and shape that its spec declares."""
+    length = len(episode)
+    expected: dict[str, tuple[int, ...]] = {"state": (length, spec.state_size), "actions": (length, 7)}
+    found: dict[str, tuple[int, ...]] = {"state": episode.state.shape, "actions": episode.actions.shape}
+    expected["frame_index"], found["frame_index"] = (length,), episode.frame_index.shape
+    for name, camera in spec.cameras.items():
+        expected[f"images.{name}"] = (length, camera.height, camera.width, 3)
+        found[f"images.{name}"] = tuple(episode.images[name].shape)
+    for key, shape in expected.items():
+        if found[key] != shape:
+            raise DatasetError(f"{episode.name}: `{key}` has shape {found[key]}, expected {shape}")
+
+
+def _write_arrays(folder: Path, spec: SyncSpec, episodes: Sequence[Episode]) -> None:
+    """The arrays of a shard, each appended episode by episode."""
+    total = sum(len(episode) for episode in episodes)
+
+    def low_dimensional(name: str, dtype: str, read: Callable[[Episode], NDArray[Any] | None]) -> None:
+        parts = [np.asarray(part, dtype) for part in map(read, episodes) if part is not None]
+        if parts:
+            _write_npy(folder / f"{name}.npy", np.dtype(dtype), (total, *parts[0].shape[1:]), parts)
+
+    low_dimensional("state", "<f8", lambda episode: episode.state)
+    low_dimensional("actions", "<f8", lambda episode: episode.actions)
+    low_dimensional("scene", "<f8", lambda episode: episode.scene)
+    low_dimensional("frame_index", "<i8", lambda episode: episode.frame_index)
+    for name, camera in spec.cameras.items():
+        shape = (total, 3, camera.height, camera.width)
+        _write_npy(folder / f"images.{name}.npy", np.dtype("u1"), shape, _channels_first(episodes, name))
+
+
+def _channels_first(episodes: Sequence[Episode], camera: str) -> Iterator[NDArray[np.uint8]]:
+    """The images of one camera in pieces `[<= COPY_FRAMES, 3, H, W']`."""
+    for episode in episodes:
+        for first in range(0, len(episode), COPY_FRAMES):
+            yield np.moveaxis(episode.images[camera][first : first + COPY_FRAMES], 3, 1)
+
+
+def _write_npy(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
+    """Write an `.npy` file piece by piece.
+
+    Plain writes, because a memory map on a full disk ends the process (SIGBUS) where a write raises OSError.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with file.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for part in parts:
+            stream.write(np.ascontiguousarray(part).data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shard:
+    """The memory maps of one shard; `images` are `[N, 3, H, W']`."""
+
+    images: dict[str, NDArray[np.uint8]]
+    state: NDArray[np.float64]
+    actions: NDArray[np.float64]
+    scene: NDArray[np.float64] | None
+    frame_index: NDArray[np.int64]
+    episodes: list[dict[str, Any]]
+
+
+class Store(Sequence[Episode]):
+    """The episodes of a training store, in the order of shard names; every array is a view of a memory map."""
+
+    def __init__(self, path: Path, spec: SyncSpec, shards: Sequence[_Shard]) -> None:
+        self.path = path
+        self.spec = spec
+        self._rows = [(shard, row) for shard in shards for row in shard.episodes]
+
+    @classmethod
+    def open(cls, path: Path | str) -> Store:
+        """Map all complete shards of the store at `path`.
+
+        Raises:
+            DatasetError: no store there, no shard in it, or a file is missing, cut short or of another shape.
+        """
+        path = Path(path)
+        spec = read_spec(path)
+        folders = sorted(folder for folder in (path / "shards").glob("*") if not folder.name.startswith("."))
+        if not folders:
+            raise DatasetError(f"{path / 'shards'}: no shards; record or convert demonstrations into this store first")
+        return cls(path, spec, [_open_shard(folder, spec) for folder in folders])
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames of all episodes."""
+        return sum(row["length"] for _, row in self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Episode: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Episode]: ...
+    def __getitem__(self, index: int | slice) -> Episode | list[Episode]:
+        """The episode at `index`; its images are `[T, H, W', 3]` views of channels-first memory maps."""
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        shard, row = self._rows[index]
+        part = slice(row["first"], row["first"] + row["length"])
+        return Episode(
+            name=row["name"],
+            spec=self.spec,
+            images={name: np.moveaxis(images[part], 1, 3) for name, images in shard.images.items()},
+            state=shard.state[part],
+            actions=shard.actions[part],
+            scene=None if shard.scene is None else shard.scene[part],
+            frame_index=shard.frame_index[part],
+            language=tuple(LanguageSpan(**span) for span in row["language"]),
+        )
+
+
+def _open_shard(folder: Path, spec: SyncSpec) -> _Shard:
+    """The memory maps of one shard, checked against what `episodes.json` and the spec say."""
+    file = folder / "episodes.json"
+    try:
+        rows = json.loads(file.read_text())
+        total = sum(row["length"] for row in rows)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{file}: missing or damaged ({error!r}); delete the shard and record it again") from error
+    return _Shard(
+        images={
+            name: _map(folder / f"images.{name}.npy", (total, 3, camera.height, camera.width), "u1")
+            for name, camera in spec.cameras.items()
+        },
+        state=_map(folder / "state.npy", (total, spec.state_size), "f8"),
+        actions=_map(folder / "actions.npy", (total, 7), "f8"),
+        scene=_map(folder / "scene.npy", (total, 24), "f8") if (folder / "scene.npy").exists() else None,
+        frame_index=_map(folder / "frame_index.npy", (total,), "i8"),
+        episodes=rows,
+    )
+
+
+def _map(file: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    """A read-only memory map of an `.npy` file that must have this shape and type."""
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f"{file}: missing or cut short ({error}); delete the shard and record it again") from error
+    if array.shape != shape or array.dtype != np.dtype(dtype):
+        raise DatasetError(f"{file}: got {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
+    return np.asarray(array)
