@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -56,3 +58,51 @@ def read_metrics(path: Path) -> list[LogLine]:
         return []
     lines = path.read_text().splitlines(keepends=True)
     return [LogLine(**json.loads(line)) for line in lines if line.endswith("\n")]
+
+
+class Meter:
+    """Means of the loss terms and the speed since the last line, and the minutes of training in all."""
+
+    def __init__(self, *, minutes: float) -> None:
+        self._minutes_before = minutes
+        self._started = self._line_started = time.monotonic()
+        self._sums: defaultdict[str, float] = defaultdict(float)
+        self._steps = 0
+        self._frames = 0
+        self._last: dict[str, float] = {}
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of training so far, over all restarts."""
+        return self._minutes_before + (time.monotonic() - self._started) / 60.0
+
+    @property
+    def status(self) -> str:
+        """A short text for the progress bar."""
+        speed = self._frames / max(time.monotonic() - self._line_started, 1e-9)
+        return f"loss {self._last['loss']:.4f}  {speed:.0f} frames/s"
+
+    def add(self, terms: dict[str, float], *, frames: int) -> None:
+        """Take in the terms of one optimiser step over `frames` frames."""
+        self._last = terms
+        for name, value in terms.items():
+            self._sums[name] += value
+        self._steps += 1
+        self._frames += frames
+
+    def line(self, step: int, validation_loss: float | None) -> LogLine:
+        """The log line of step `step`, from the means since the last one."""
+        now = time.monotonic()
+        means = {name: value / self._steps for name, value in self._sums.items()}
+        means["learning_rate"] = self._last["learning_rate"]
+        line = LogLine(
+            step=step,
+            minutes=self.minutes,
+            frames_per_second=self._frames / (now - self._line_started),
+            validation_loss=validation_loss,
+            **means,
+        )
+        self._sums.clear()
+        self._steps = self._frames = 0
+        self._line_started = now
+        return line

@@ -1,0 +1,95 @@
+"""A trained VLA that acts: one observation in, one action out, with the history kept in explicit state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vlasync.errors import VlasyncError
+from vlasync.models.folder import load_vla
+from vlasync.models.vla import VLA
+from vlasync.runs import latest_checkpoint
+from vlasync.spec import SyncSpec
+from vlasync.types import ActionChunk, Observation
+
+
+class Policy:
+    """`reset` with an instruction, then `act` once per control step.
+
+    The VLA's own preprocessing runs on the raw pixels, exactly as in training, and the streaming state of the policy
+    head holds the last frames, so that acting frame by frame gives what the training window gave.
+    """
+
+    def __init__(self, vla: VLA, *, device: torch.device | str = "cpu") -> None:
+        self.vla = vla.to(device).eval()
+        self.device = torch.device(device)
+        self._instruction: str | None = None
+        self._stream = vla.init_stream(1)
+
+    @classmethod
+    def load(cls, run_dir: Path | str, *, device: torch.device | str | None = None) -> Self:
+        """The policy of a run folder (its newest checkpoint) or of one checkpoint folder.
+
+        Args:
+            run_dir: a folder written by training, or one of its `checkpoints/<step>` folders.
+            device: where to run; a GPU if there is one by default.
+
+        Raises:
+            CheckpointError: nothing there, or it does not fit.
+        """
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return cls(load_vla(latest_checkpoint(Path(run_dir))), device=device)
+
+    @property
+    def spec(self) -> SyncSpec:
+        """What the numbers of the observations and actions mean."""
+        return self.vla.spec
+
+    def reset(self, instruction: str) -> None:
+        """Begin a new task: forget the history and follow `instruction` from now on."""
+        if not instruction.strip():
+            raise VlasyncError("the instruction is empty; give the policy a sentence such as 'open the drawer'")
+        self._instruction = instruction
+        self._stream = self.vla.init_stream(1)
+
+    def act(self, observation: Observation) -> NDArray[np.float64]:
+        """The action for this control step, `[7]` in the representation of `spec`; the gripper is one of its numbers."""
+        return self.predict(observation).actions[0]
+
+    @torch.inference_mode()
+    def predict(self, observation: Observation) -> ActionChunk:
+        """The whole chunk `[K, 7]` intended from this frame on; advances the history by one frame."""
+        if self._instruction is None:
+            raise VlasyncError("the policy has no instruction yet; call reset(instruction) before act(observation)")
+        self._stream, prediction = self.vla.step(
+            self._stream, self._images(observation), self._state(observation), [self._instruction]
+        )
+        actions = self.vla.decode(prediction)[0].double().cpu().numpy()
+        return ActionChunk(actions=actions, spec=self.spec)
+
+    def _images(self, observation: Observation) -> dict[str, torch.Tensor]:
+        """Camera name -> `[1, 3, H, W']` uint8, checked against the spec that the policy was trained on."""
+        images = {}
+        for name, camera in self.spec.cameras.items():
+            expected = (camera.height, camera.width, 3)
+            image = observation.images.get(name)
+            if image is None or image.shape != expected or image.dtype != np.uint8:
+                got = "nothing" if image is None else f"{image.dtype} {image.shape}"
+                raise VlasyncError(f"observation.images[{name!r}]: got {got}, the policy expects uint8 {expected}")
+            images[name] = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(self.device)
+        return images
+
+    def _state(self, observation: Observation) -> torch.Tensor:
+        """`[1, S]` float32."""
+        state = np.asarray(observation.state)
+        if state.shape != (self.spec.state_size,) or not np.isfinite(state).all():
+            raise VlasyncError(
+                f"observation.state: got shape {state.shape}, finite: {bool(np.isfinite(state).all())}; "
+                f"the policy expects {self.spec.state_size} finite numbers"
+            )
+        return torch.from_numpy(state).float()[None].to(self.device)

@@ -1,0 +1,37 @@
+"""Where things lie in a run folder.
+
+run/recipe.json                 what was asked for
+run/untrained/                  the VLA before its first step, for the baseline
+run/checkpoints/<step>/         the policy after that many steps, and what a resume needs
+run/metrics.jsonl               one line per logged step
+run/evaluation/                 outcomes of rollouts, one line each
+run/results.json, report.html   what came of it
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from vlasync.errors import CheckpointError
+
+
+def checkpoint_folders(run: Path) -> list[Path]:
+    """Whole checkpoints of a run, oldest first."""
+    return sorted(folder for folder in (run / "checkpoints").glob("[0-9]*") if folder.is_dir())
+
+
+def latest_checkpoint(run: Path) -> Path:
+    """The newest whole checkpoint of a run, or `run` itself if it is a checkpoint."""
+    if (run / "spec.json").is_file():
+        return run
+    folders = checkpoint_folders(run)
+    if not folders:
+        raise CheckpointError(f"{run}: no checkpoint there; expected a run folder that holds checkpoints/<step>/")
+    return folders[-1]
+
+
+def minutes_of(checkpoint: Path) -> float:
+    """Minutes of training that a checkpoint had behind it; 0 for an untrained policy."""
+    record = checkpoint / "training.json"
+    return float(json.loads(record.read_text())["minutes"]) if record.is_file() else 0.0
