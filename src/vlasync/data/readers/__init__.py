@@ -1,1 +1,1 @@
-"""Readers of other people's formats; each gives a sequence of `Episode`."""
+"""Readers of the dataset layouts that are in use."""
