@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 console = Console()
+error_console = Console(stderr=True)
 
 # Without a terminal a bar is noise: a line this often tells as much.
 SECONDS_BETWEEN_LINES = 30.0

@@ -11,9 +11,13 @@ run/results.json, report.html   what came of it
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vlasync.errors import CheckpointError
+from vlasync.files import write_text
 
 
 def checkpoint_folders(run: Path) -> list[Path]:
@@ -35,3 +39,21 @@ def minutes_of(checkpoint: Path) -> float:
     """Minutes of training that a checkpoint had behind it; 0 for an untrained policy."""
     record = checkpoint / "training.json"
     return float(json.loads(record.read_text())["minutes"]) if record.is_file() else 0.0
+
+
+@contextmanager
+def timed(run: Path, stage: str) -> Iterator[None]:
+    """Add the minutes that the block takes to `run/minutes.json`, over all restarts."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        minutes = read_minutes(run)
+        minutes[stage] = minutes.get(stage, 0.0) + (time.monotonic() - started) / 60.0
+        write_text(run / "minutes.json", json.dumps(minutes, indent=2))
+
+
+def read_minutes(run: Path) -> dict[str, float]:
+    """Minutes per stage of a run so far, in the order in which the stages first ran."""
+    record = run / "minutes.json"
+    return json.loads(record.read_text()) if record.is_file() else {}

@@ -1,0 +1,196 @@
+"""The command line: `vlasync demo | record | check | train | evaluate`.
+
+Exit codes: 0 all is well, 1 the audit found problems, 2 wrong use or unreadable data, 130 stopped with Ctrl-C.
+Imports stand inside the commands, so that `--help` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from rich.markup import escape
+
+from vlasync.errors import VlasyncError
+from vlasync.progress import console, error_console
+
+Positional = tyro.conf.Positional
+
+
+def demo(run: Path = Path("runs/demo"), *, workers: int = 2) -> int:
+    """Record, audit, train, evaluate and report: the whole way on a CPU in about a quarter of an hour.
+
+    What a previous call finished is used again, so an interrupted demo goes on where it was.
+
+    Examples:
+        vlasync demo
+        vlasync demo --run /tmp/demo --workers 4
+
+    Args:
+        run: folder for everything that the demo makes.
+        workers: processes for recording and evaluation.
+    """
+    from vlasync.demo import run_demo
+
+    run_demo(run, workers=workers)
+    return 0
+
+
+def record(
+    out: Positional[Path],
+    *,
+    tasks: tuple[str, ...] = (),
+    episodes: int = 20,
+    format: Literal["store", "calvin"] = "store",  # noqa: A002  # the option's name
+    image_size: tuple[int, int] = (200, 84),
+    workers: int = 2,
+    seed: int = 0,
+) -> int:
+    """Record demonstrations of the play table with the scripted expert.
+
+    Examples:
+        vlasync record data/table --tasks open_drawer close_drawer --episodes 50
+        vlasync record data/calvin --format calvin --workers 4
+
+    Args:
+        out: folder of the dataset; complete parts of it are kept, so a stopped recording goes on.
+        tasks: tasks to demonstrate; all that the expert knows by default.
+        episodes: demonstrations per task.
+        format: `store` for training, `calvin` for CALVIN's own layout.
+        image_size: side of the static and of the gripper camera's images, px.
+        workers: processes.
+        seed: of starts, sentences and perturbations; the same seed gives the same bytes.
+    """
+    from vlasync.envs.playtable.instructions import DEMONSTRATED_TASKS
+    from vlasync.recording import RecordingConfig, calvin_cameras
+    from vlasync.recording import record as record_demonstrations
+
+    config = RecordingConfig(
+        out=out,
+        tasks=tasks or DEMONSTRATED_TASKS,
+        episodes_per_task=episodes,
+        format=format,
+        cameras=calvin_cameras(*image_size),
+        workers=workers,
+        seed=seed,
+    )
+    record_demonstrations(config)
+    console.print(f"recorded in {out}; look it over with [bold]vlasync check {out}[/bold]")
+    return 0
+
+
+def check(data: Positional[Path], *, json: Path | None = None) -> int:
+    """Audit a dataset: do image, text, state and action line up, and do the numbers mean what they claim?
+
+    Exit code 0: nothing found, 1: problems, 2: data that cannot be read.
+
+    Examples:
+        vlasync check data/table
+        vlasync check task_D_D/training --json audit.json
+
+    Args:
+        data: a training store or a CALVIN split (the folder with the episode_*.npz files).
+        json: also write what was found to this file.
+    """
+    from vlasync.checks.audit import audit
+    from vlasync.checks.report import print_report
+    from vlasync.files import write_text
+
+    report = audit(data)
+    print_report(report, console)
+    if json is not None:
+        write_text(json, report.to_json())
+    return report.exit_code
+
+
+def train(
+    recipe: Positional[str],
+    *,
+    data: Path,
+    run: Path,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+) -> int:
+    """Train a VLA by a recipe; a run that was interrupted goes on from its last checkpoint.
+
+    Examples:
+        vlasync train tiny-kosmos2-lstm --data task_D_D --run runs/tiny
+        vlasync train demo --data runs/demo/data --run runs/again --steps 500
+        accelerate launch -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos
+
+    Args:
+        recipe: name of a recipe; a wrong name lists them.
+        data: a training store, a CALVIN split, or a folder with training/ and validation/.
+        run: run folder for checkpoints, metrics and TensorBoard files.
+        steps: optimiser steps, instead of the recipe's.
+        batch_size: windows per process, instead of the recipe's.
+        seed: instead of the recipe's.
+    """
+    from vlasync.recipes.registry import get_recipe, with_overrides
+    from vlasync.training.run import train as train_run
+
+    config = with_overrides(get_recipe(recipe), steps=steps, batch_size=batch_size, seed=seed)
+    checkpoint = train_run(config, data, run)
+    console.print(f"trained: {checkpoint}; see how it drives with [bold]vlasync evaluate {run}[/bold]")
+    return 0
+
+
+def evaluate(
+    run: Positional[Path],
+    *,
+    tasks: tuple[str, ...] = (),
+    trials: int = 20,
+    max_steps: int = 120,
+    workers: int = 2,
+) -> int:
+    """Evaluate a run in closed loop on the play table: unseen starts, held-out sentences, two baselines.
+
+    Writes results.json and report.html into the run folder. Finished rollouts are kept, so a stopped evaluation goes on.
+
+    Examples:
+        vlasync evaluate runs/demo
+        vlasync evaluate runs/again --tasks open_drawer push_blue_block_right --trials 50
+
+    Args:
+        run: a run folder.
+        tasks: tasks to try; those of the run's demonstrations by default.
+        trials: starts per task.
+        max_steps: control steps (at 30 Hz) after which a trial has failed.
+        workers: processes.
+    """
+    from vlasync.evaluation.evaluate import EvaluationConfig
+    from vlasync.evaluation.summary import evaluate_run, recorded_tasks
+
+    config = EvaluationConfig(
+        tasks=tasks or recorded_tasks(run), trials=trials, baseline_trials=trials, max_steps=max_steps, workers=workers
+    )
+    page = evaluate_run(run, config, command=f"vlasync evaluate {run}")
+    console.print(f"report: {page}")
+    return 0
+
+
+COMMANDS = {"demo": demo, "record": record, "check": check, "train": train, "evaluate": evaluate}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `vlasync` and `python -m vlasync`."""
+    try:
+        code = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, prog="vlasync", description=__doc__.split("\n\n")[0], args=arguments, sort_subcommands=False
+        )
+    except VlasyncError as error:
+        error_console.print(f"[bold red]error:[/bold red] {escape(str(error))}", highlight=False)
+        code = 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        error_console.print(f"[bold red]error:[/bold red] {error.filename}: {error.strerror}", highlight=False)
+        code = 2
+    except KeyboardInterrupt:
+        error_console.print("stopped; the same command goes on from here")
+        code = 130
+    sys.exit(code)

@@ -1,0 +1,140 @@
+"""From a recipe and demonstrations to a trained run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from vlasync.actions.normalization import Normalizer
+from vlasync.data.open import open_dataset
+from vlasync.data.store import Store, create_store, write_shard
+from vlasync.data.windows import Windows, split_episodes
+from vlasync.errors import CheckpointError, VlasyncError
+from vlasync.files import write_text
+from vlasync.models.folder import save_vla
+from vlasync.models.tiny import Family, TinySize, build_tiny_vlm
+from vlasync.models.vla import VLA, VLAConfig, build_vla
+from vlasync.progress import stage
+from vlasync.spec import NormalizationKind, SyncSpec
+from vlasync.training.trainer import Trainer, TrainingConfig
+from vlasync.types import Episode
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyVLM:
+    """A small VLM with random weights, built in code from the real architecture of its family."""
+
+    family: Family
+    size: TinySize
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that a training run is made of.
+
+    Attributes:
+        vlm: a model's name, a folder, or a tiny VLM to build.
+        vla: action token, policy head, history, loss, and what trains.
+        training: steps, batches, optimiser.
+        normalization: how actions are brought to [-1, 1].
+        validation_every: every n-th episode is kept for the validation loss (where the data has no validation part).
+    """
+
+    vlm: TinyVLM | str
+    vla: VLAConfig = field(default_factory=VLAConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    normalization: NormalizationKind = "quantile"
+    validation_every: int = 20
+
+
+def train(config: RunConfig, data: Path, run: Path) -> Path:
+    """Train `config` on the demonstrations at `data` into `run`; a run that was interrupted goes on.
+
+    Args:
+        config: what to train.
+        data: a training store, a CALVIN split, or a folder with `training/` and `validation/`.
+        run: the run folder.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        CheckpointError: `run` holds a run of another recipe.
+    """
+    claim_run(config, run)
+    windows, validation = open_windows(config, data, run)
+    vla = prepare_vla(config, windows, run)
+    if not (run / "untrained").is_dir():
+        with whole_folder(run / "untrained") as folder:
+            save_vla(vla, folder)
+    return Trainer(vla, windows, validation, config.training, run).train()
+
+
+def claim_run(config: RunConfig, run: Path) -> None:
+    """Write `recipe.json`, or check that the run which is there was made by the same recipe."""
+    text = json.dumps(asdict(config), indent=2, sort_keys=True) + "\n"
+    record = run / "recipe.json"
+    if not record.is_file():
+        write_text(record, text)
+    elif (found := record.read_text()) != text:
+        changed = "\n".join(f"  {line}" for line in _changes(json.loads(found), json.loads(text)))
+        raise CheckpointError(f"{record}: this run was begun with another recipe; give another run folder\n{changed}")
+
+
+def open_windows(config: RunConfig, data: Path, run: Path) -> tuple[Windows, Windows | None]:
+    """Windows for training and for validation: the data's own two parts, or every n-th episode kept back."""
+    sizes = {"window_size": config.vla.window_size, "chunk_size": config.vla.chunk_size}
+    if (data / "training").is_dir():
+        training = as_store(data / "training", run / "data" / "training")
+        if not (data / "validation").is_dir():
+            return Windows(training, **sizes), None
+        return Windows(training, **sizes), Windows(as_store(data / "validation", run / "data" / "validation"), **sizes)
+    episodes = as_store(data, run / "data" / "training")
+    if len(episodes) < config.validation_every:
+        return Windows(episodes, **sizes), None
+    kept, held_out = split_episodes(len(episodes), every=config.validation_every)
+    return Windows(episodes, selection=kept, **sizes), Windows(episodes, selection=held_out, **sizes)
+
+
+def as_store(data: Path, target: Path) -> Store:
+    """`data` itself if it is a training store; else its episodes, copied into one at `target` once."""
+    episodes = open_dataset(data)
+    if isinstance(episodes, Store):
+        return episodes
+    create_store(target, episodes[0].spec)
+    with stage("import", len(episodes)) as bar:
+        for number, episode in enumerate(episodes):
+            name = f"{number:05d}"
+            if not (target / "shards" / name).is_dir():
+                write_shard(target, name, [episode])
+            bar.advance(status=episode.name)
+    return Store.open(target)
+
+
+def prepare_vla(config: RunConfig, windows: Windows, run: Path) -> VLA:
+    """The VLA before its first step, with the statistics of the training actions in its SyncSpec."""
+    vlm = config.vlm
+    if isinstance(vlm, TinyVLM):
+        folder = run / "vlm"
+        if not folder.is_dir():
+            with whole_folder(folder) as unfinished:
+                corpus = sorted(set(windows.sentences))
+                build_tiny_vlm(vlm.family, unfinished, corpus=corpus, size=vlm.size, seed=config.training.seed)
+        vlm = str(folder)
+    normalizer = Normalizer.fit([windows.labelled_actions()], kind=config.normalization, spec=windows.spec)
+    spec = windows.spec.replace(normalization=normalizer.normalization)
+    return build_vla(vlm, config.vla, spec, seed=config.training.seed)
+
+
+def _changes(found: dict[str, object], asked: dict[str, object], prefix: str = "") -> list[str]:
+    """Settings that differ, as `name: found, asked`."""
+    lines = []
+    for name in sorted(set(found) | set(asked)):
+        ours, theirs = found.get(name), asked.get(name)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            lines += _changes(ours, theirs, f"{prefix}{name}.")
+        elif ours != theirs:
+            lines.append(f"{prefix}{name}: {ours!r} there, {theirs!r} asked for")
+    return lines
