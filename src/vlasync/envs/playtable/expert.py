@@ -1,0 +1,309 @@
+"""The expert: solves the play table's tasks from the simulator's state, to make demonstrations.
+
+An action is a smooth function of the measured state alone. There is no clock and no hidden phase, so that frames with
+equal observations carry equal labels, and an expert that is pushed off its way finds back from wherever it is.
+
+Every task is one motion: go *in* along an axis through a funnel that narrows on the entry point, then make a *stroke*
+(pull the drawer, push the block, press the button). Metres, radians, world frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlasync.envs.playtable.instructions import require_demonstrated
+from vlasync.envs.playtable.starts import NEUTRAL
+from vlasync.envs.playtable.tasks import BLOCKS
+from vlasync.spec import SyncSpec
+from vlasync.types import Observation
+
+Vector = NDArray[np.float64]
+
+# Share of the TCP's error that one step asks for. The arm covers about half of what is asked within the step, so more
+# would overshoot.
+GAIN = 0.45
+# A stroke asks for 0.9 of the largest step.
+STROKE = 0.04
+
+# The funnel: at `x` metres outside of the tolerance the TCP keeps `SLOPE * x` back from the entry point.
+SLOPE = 4.0
+# Radians of yaw error that do not matter, and metres in the funnel that a further radian counts for.
+YAW_TOLERANCE, YAW_LEVER = 0.1, 0.08
+# The stroke fades in over this distance before the entry point, and out over this distance beyond its reach.
+ENGAGE, RELEASE = 0.02, 0.01
+
+# Directions of the world frame. The switch slides up the cabinet's front, 60 degrees from the horizontal.
+RIGHT, AWAY, UP = np.eye(3)
+UP_THE_FRONT = 0.5 * AWAY + 0.866 * UP
+
+OPEN, CLOSED = SyncSpec.CALVIN.gripper_open, SyncSpec.CALVIN.gripper_closed
+NEUTRAL_EULER = np.array(NEUTRAL[3:6])
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What the expert reads from an observation.
+
+    Attributes:
+        tcp: `[3]` position of the TCP.
+        euler: `[3]` its extrinsic xyz Euler angles.
+        width: opening of the gripper.
+        closing: whether the last command was to close it.
+        scene: `[24]` CALVIN's `scene_obs`.
+    """
+
+    tcp: Vector
+    euler: Vector
+    width: float
+    closing: bool
+    scene: Vector
+
+    @classmethod
+    def of(cls, observation: Observation) -> View:
+        """Read the state by the names of CALVIN's layout."""
+        if observation.scene is None:
+            raise ValueError("the expert needs the simulator's state (Observation.scene), got None")
+        part = {name: observation.state[SyncSpec.CALVIN.state_slice(name)] for name in _STATE_PARTS}
+        return cls(
+            tcp=part["tcp_position"],
+            euler=part["tcp_euler"],
+            width=float(part["gripper_width"][0]),
+            closing=bool(part["gripper_command"][0] == CLOSED),
+            scene=observation.scene,
+        )
+
+    def block(self, color: str) -> tuple[Vector, float]:
+        """Centre `[3]` and yaw of a block."""
+        start = 6 + 6 * BLOCKS.index(color)
+        return self.scene[start : start + 3], float(self.scene[start + 5])
+
+
+_STATE_PARTS = ("tcp_position", "tcp_euler", "gripper_width", "gripper_command")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Motion:
+    """The way in and the stroke of a task, for the scene as it is now.
+
+    Attributes:
+        entry: `[3]` where the TCP starts its stroke.
+        axis: `[3]` unit vector of the way in.
+        stroke: `[3]` unit vector of the stroke.
+        gripper: number that commands the gripper.
+        tolerance: `[3]` error across the axis with which the TCP may go in.
+        reach: `[3]` error across the axis up to which the stroke goes on; wider, since the TCP leaves the entry point
+            before it touches what it pushes.
+        hover: distance that the TCP keeps before the entry point while it is far off the axis.
+        yaw: wanted yaw of the gripper.
+        ready: False while the stroke has to wait (for the fingers to close).
+    """
+
+    entry: Vector
+    axis: Vector
+    stroke: Vector
+    gripper: float
+    tolerance: Vector
+    reach: Vector
+    hover: float
+    yaw: float = float(NEUTRAL_EULER[2])
+    ready: bool = True
+
+
+def _box(x: float, y: float, z: float) -> Vector:
+    return np.array([x, y, z])
+
+
+def _open_drawer(view: View) -> Motion:
+    """Reach into the gap behind the handle's bar from above, and pull."""
+    return Motion(
+        entry=_box(0.18, -0.208 - view.scene[1], 0.362),
+        axis=-UP,
+        stroke=-AWAY,
+        gripper=OPEN,
+        tolerance=_box(0.03, 0.008, 0.0),
+        reach=_box(0.06, 0.025, 0.0),
+        hover=0.08,
+    )
+
+
+def _close_drawer(view: View) -> Motion:
+    """Come down in front of the handle's bar, and push."""
+    return Motion(
+        entry=_box(0.18, -0.305 - view.scene[1], 0.362),
+        axis=-UP,
+        stroke=AWAY,
+        gripper=OPEN,
+        tolerance=_box(0.04, 0.015, 0.0),
+        reach=_box(0.08, 0.045, 0.0),
+        hover=0.08,
+    )
+
+
+def _move_slider(view: View, *, side: Literal[-1, 1]) -> Motion:
+    """Reach in beside the door's handle with closed fingers, and push it to `side` (+1 right)."""
+    return Motion(
+        entry=_box(0.04 - view.scene[0] - side * 0.06, 0.0, 0.525),
+        axis=AWAY,
+        stroke=side * RIGHT,
+        gripper=CLOSED,
+        tolerance=_box(0.015, 0.0, 0.02),
+        reach=_box(0.045, 0.0, 0.05),
+        hover=0.09,
+    )
+
+
+def _press_button(view: View) -> Motion:
+    """Come down on the button with closed fingers; which way the LED switches is the button's affair."""
+    del view
+    return Motion(
+        entry=_box(-0.12, -0.12, 0.495),
+        axis=-UP,
+        stroke=-UP,
+        gripper=CLOSED,
+        tolerance=_box(0.012, 0.012, 0.0),
+        reach=_box(0.03, 0.03, 0.0),
+        hover=0.05,
+    )
+
+
+def _raise_switch(view: View) -> Motion:
+    """Touch the switch's bar from the front with closed fingers, and push up the slope."""
+    return Motion(
+        entry=_box(0.30, -0.012, 0.515) + view.scene[3] * UP_THE_FRONT,
+        axis=AWAY,
+        stroke=UP_THE_FRONT,
+        gripper=CLOSED,
+        tolerance=_box(0.02, 0.0, 0.01),
+        reach=_box(0.04, 0.0, 0.03),
+        hover=0.06,
+    )
+
+
+def _lower_switch(view: View) -> Motion:
+    """Come down on the switch's bar with closed fingers, and push down the slope."""
+    return Motion(
+        entry=_box(0.30, 0.02, 0.555) + view.scene[3] * UP_THE_FRONT,
+        axis=-UP,
+        stroke=-UP_THE_FRONT,
+        gripper=CLOSED,
+        tolerance=_box(0.02, 0.01, 0.0),
+        reach=_box(0.04, 0.03, 0.0),
+        hover=0.06,
+    )
+
+
+def _push_block(view: View, *, color: str, side: Literal[-1, 1]) -> Motion:
+    """Straddle the block with open fingers, and drag it to `side` (+1 right) with the finger behind it."""
+    center, yaw = view.block(color)
+    return Motion(
+        entry=center + 0.005 * UP,
+        axis=-UP,
+        stroke=side * RIGHT,
+        gripper=OPEN,
+        tolerance=_box(0.012, 0.012, 0.0),
+        reach=_box(0.035, 0.025, 0.0),
+        hover=0.09,
+        yaw=_grip_yaw(view, yaw),
+    )
+
+
+def _lift_block(view: View, *, color: str) -> Motion:
+    """Come down over the block with open fingers, close them, and lift once their width shows the block."""
+    center, yaw = view.block(color)
+    entry = center + 0.005 * UP
+    offset = np.abs(entry - view.tcp)
+    # Closing begins at the block; once begun it holds on over a larger range, so that the label does not flicker.
+    margin = 0.03 if view.closing else 0.012
+    around = bool((offset < margin).all()) and view.width > 0.02
+    return Motion(
+        entry=entry,
+        axis=-UP,
+        stroke=UP,
+        gripper=CLOSED if around else OPEN,
+        tolerance=_box(0.01, 0.01, 0.0),
+        reach=_box(0.03, 0.03, 0.0),
+        hover=0.09,
+        yaw=_grip_yaw(view, yaw),
+        ready=around and view.closing and view.width < 0.06,
+    )
+
+
+def _grip_yaw(view: View, block_yaw: float) -> float:
+    """The yaw nearest to the gripper's own at which its fingers stand along the block's long sides."""
+    return float(view.euler[2] + _wrap(block_yaw - view.euler[2], period=np.pi))
+
+
+def _wrap(angle: float | Vector, *, period: float = 2 * np.pi) -> Vector:
+    """`angle` moved by whole periods into +-period / 2."""
+    return np.asarray((angle + period / 2) % period - period / 2)
+
+
+def _follow(view: View, motion: Motion) -> Vector:
+    """The TCP's wanted change of position `[3]`, before gain and clipping."""
+    offset = motion.entry - view.tcp
+    ahead = float(offset @ motion.axis)
+    across = np.abs(offset - ahead * motion.axis)
+    turn = abs(float(_wrap(motion.yaw - view.euler[2])))
+
+    inside = np.clip((2 * ENGAGE - ahead) / ENGAGE, 0.0, 1.0)
+    within = np.clip(1.0 - np.linalg.norm(np.maximum(across - motion.reach, 0.0)) / RELEASE, 0.0, 1.0)
+    engaged = float(inside * within) if motion.ready else 0.0
+
+    outside = float(np.linalg.norm(np.maximum(across - motion.tolerance, 0.0)))
+    outside += YAW_LEVER * max(turn - YAW_TOLERANCE, 0.0)
+    back = (1.0 - inside * within) * min(motion.hover, SLOPE * outside)
+
+    change = offset - back * motion.axis
+    direction = motion.stroke / np.linalg.norm(motion.stroke)
+    return change + engaged * (STROKE - float(change @ direction)) * direction
+
+
+_MOTIONS: dict[str, Callable[[View], Motion]] = {
+    "open_drawer": _open_drawer,
+    "close_drawer": _close_drawer,
+    "move_slider_left": partial(_move_slider, side=-1),
+    "move_slider_right": partial(_move_slider, side=1),
+    "turn_on_led": _press_button,
+    "turn_off_led": _press_button,
+    "turn_on_lightbulb": _raise_switch,
+    "turn_off_lightbulb": _lower_switch,
+    **{f"lift_{color}_block_table": partial(_lift_block, color=color) for color in BLOCKS},
+    **{f"push_{color}_block_right": partial(_push_block, color=color, side=1) for color in BLOCKS},
+    **{f"push_{color}_block_left": partial(_push_block, color=color, side=-1) for color in BLOCKS},
+}
+
+
+class Expert:
+    """Acts for one task.
+
+    Args:
+        task: one of `instructions.DEMONSTRATED_TASKS`.
+
+    Raises:
+        VlasyncError: there is no such task.
+    """
+
+    def __init__(self, task: str) -> None:
+        require_demonstrated(task)
+        self.task = task
+        self._motion = _MOTIONS[task]
+
+    def act(self, observation: Observation) -> NDArray[np.float64]:
+        """The relative action `[7]` of `SyncSpec.CALVIN`: position, Euler angles, gripper command.
+
+        Args:
+            observation: state and scene; images are not looked at.
+        """
+        view = View.of(observation)
+        motion = self._motion(view)
+        turn = _wrap(np.array([*NEUTRAL_EULER[:2], motion.yaw]) - view.euler)
+        moves = np.concatenate(
+            [_follow(view, motion) / SyncSpec.CALVIN.position_scale_m, turn / SyncSpec.CALVIN.rotation_scale_rad]
+        )
+        return np.append(np.clip(GAIN * moves, -1.0, 1.0), motion.gripper)
