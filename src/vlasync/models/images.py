@@ -1,0 +1,97 @@
+"""From a camera's uint8 pixels to what the vision tower expects, in batched calls on the device of the images."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import BaseImageProcessor
+from transformers.image_utils import PILImageResampling
+
+from vlasync.errors import VlasyncError
+from vlasync.spec import ImageTransform
+
+# torch has no Lanczos filter; its antialiased bicubic is the closest one.
+_INTERPOLATION = {
+    PILImageResampling.BILINEAR: "bilinear",
+    PILImageResampling.BICUBIC: "bicubic",
+    PILImageResampling.LANCZOS: "bicubic",
+    PILImageResampling.NEAREST: "nearest",
+}
+
+
+def transform_of(processor: BaseImageProcessor) -> ImageTransform:
+    """The transform that a VLM's own image processor applies to a square image.
+
+    The output size is read off a processed image, since processors name their sizes in many ways. Images that are not
+    square are stretched to that size.
+
+    Raises:
+        VlasyncError: the processor does not turn an image into `[3, h, w]` pixels scaled from 0..255.
+    """
+    grey = np.full((224, 224, 3), 128, dtype=np.uint8)
+    pixels = np.asarray(processor(images=[grey], return_tensors="np")["pixel_values"])
+    scale = processor.rescale_factor if processor.do_rescale else 1.0
+    if pixels.ndim not in (4, 5) or pixels.shape[-3] != 3 or not np.isclose(scale, 1 / 255):
+        raise VlasyncError(
+            f"{type(processor).__name__} gives pixel_values {list(pixels.shape)} scaled by {scale}; vlasync needs one "
+            "[3, h, w] image per camera scaled by 1/255: use a VLM whose vision tower takes whole images"
+        )
+    mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ((0.0,) * 3, (1.0,) * 3)
+    return ImageTransform(
+        height=pixels.shape[-2],
+        width=pixels.shape[-1],
+        interpolation=_INTERPOLATION[PILImageResampling(processor.resample)],
+        mean=tuple(mean),
+        std=tuple(std),
+    )
+
+
+def prepare_images(
+    images: torch.Tensor,
+    transform: ImageTransform,
+    *,
+    shift_px: int = 0,
+    frames_per_shift: int = 1,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """Shift at random, resize with antialiasing, scale to 0..1 and normalise.
+
+    Args:
+        images: `[N, 3, H, W']` uint8.
+        transform: what the vision tower expects.
+        shift_px: largest shift along each axis, in pixels of `images`; 0 leaves them where they are.
+        frames_per_shift: this many consecutive images share one shift, as the frames of a window from one camera do.
+        generator: source of the shifts, on the device of `images`.
+
+    Returns:
+        `[N, 3, h, w]` float32.
+    """
+    if shift_px:
+        images = _shift(images, shift_px, frames_per_shift, generator)
+    pixels = images.float()
+    size = (transform.height, transform.width)
+    if images.shape[-2:] != size:
+        antialias = transform.interpolation != "nearest"
+        # A bicubic filter overshoots; PIL, which the processors use, stores its result as 0..255 again.
+        pixels = functional.interpolate(pixels, size, mode=transform.interpolation, antialias=antialias).clamp_(
+            0.0, 255.0
+        )
+    mean = torch.tensor(transform.mean, device=images.device).view(3, 1, 1)
+    std = torch.tensor(transform.std, device=images.device).view(3, 1, 1)
+    return torch.addcmul(-mean / std, pixels, 1 / (255.0 * std))  # (pixels / 255 - mean) / std in one pass
+
+
+def _shift(images: torch.Tensor, limit: int, repeat: int, generator: torch.Generator | None) -> torch.Tensor:
+    """Random shift with replicated borders (Yarats et al., Image Augmentation Is All You Need, 2020).
+
+    Padding by replication and cropping at an offset reads source pixel `clamp(i + offset)`, so a gather does both.
+    """
+    count, _, height, width = images.shape
+    draws = torch.randint(
+        -limit, limit + 1, (2, count // repeat, 1), generator=generator, device=images.device
+    ).repeat_interleave(repeat, dim=1)
+    rows = (torch.arange(height, device=images.device) + draws[0]).clamp_(0, height - 1)  # [N, H]
+    columns = (torch.arange(width, device=images.device) + draws[1]).clamp_(0, width - 1)  # [N, W']
+    images = images.gather(2, rows[:, None, :, None].expand_as(images))
+    return images.gather(3, columns[:, None, None, :].expand_as(images))

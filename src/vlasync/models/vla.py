@@ -1,0 +1,196 @@
+"""A VLA: a VLM that reads [LRN] behind its prompt, and a policy head that turns what it read into action chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from vlasync.actions.normalization import Normalizer
+from vlasync.errors import SpecMismatchError, VlasyncError
+from vlasync.models.heads.lstm import ChunkPrediction, LSTMHead, LSTMHeadConfig, Stream
+from vlasync.models.images import prepare_images
+from vlasync.models.losses import LossConfig, LossTerms, chunk_loss
+from vlasync.models.sequence import ActionTokens
+from vlasync.models.state import StateEncoder
+from vlasync.models.tuning import Tuning, apply_tuning
+from vlasync.models.vlm import VLM, Attention
+from vlasync.spec import SyncSpec
+from vlasync.types import Batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class VLAConfig:
+    """What is added to a VLM, and how it is trained.
+
+    Attributes:
+        cameras: image streams in the order of the prompt.
+        window_size: W, frames of history that the head reads.
+        chunk_size: K, actions predicted for each frame.
+        latent: n, action tokens [LRN] per frame.
+        use_state: give the robot's state as a token before [LRN].
+        shift_px: camera -> largest random shift in training, in pixels of the recorded images; one shift per window.
+        head: size of the policy head.
+        loss: terms of the loss.
+        tuning: what trains.
+    """
+
+    cameras: tuple[str, ...] = ("static", "gripper")
+    window_size: int = 8
+    chunk_size: int = 10
+    latent: int = 1
+    use_state: bool = True
+    shift_px: Mapping[str, int] = field(default_factory=lambda: {"static": 10, "gripper": 4})
+    head: LSTMHeadConfig = field(default_factory=LSTMHeadConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    tuning: Tuning = field(default_factory=Tuning)
+
+
+def build_vla(
+    name_or_path: str | Path, config: VLAConfig, spec: SyncSpec, *, seed: int = 0, attention: Attention = "eager"
+) -> VLA:
+    """A pretrained VLM with new action tokens and a new head; equal seeds give equal weights.
+
+    Args:
+        name_or_path: Hugging Face name or folder of the VLM.
+        config: what is added.
+        spec: of the training data, with the normalisation that was fitted on it.
+        seed: of the new weights.
+        attention: see `VLM.from_pretrained`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return VLA(VLM.from_pretrained(name_or_path, attention=attention), config, spec)
+
+
+class VLA(nn.Module):
+    """A vision-language-action model.
+
+    The VLM sees one frame at a time: instruction, images, state and [LRN]. The head sees a window of what was read.
+
+    Attributes:
+        vlm: the VLM.
+        tokens: [LRN] and the state token.
+        head: the policy head.
+        config: what was added to the VLM.
+        spec: what images, state and actions mean, with `image_transform` and `tokens` decided.
+    """
+
+    def __init__(self, vlm: VLM, config: VLAConfig, spec: SyncSpec) -> None:
+        """Put a VLA together; adds the action tokens to the VLM's tokenizer and sets what trains.
+
+        Raises:
+            VlasyncError: the data lacks a camera, or has no normalisation.
+            SpecMismatchError: the normalisation was fitted on actions of another representation.
+        """
+        super().__init__()
+        _require_cameras(config, spec)
+        if spec.normalization is None:
+            raise SpecMismatchError("VLA: the SyncSpec has no normalization; fit one with Normalizer.fit")
+        self._normalizer = Normalizer(spec.normalization)
+        self._normalizer.require_fits(spec, where="VLA")
+        apply_tuning(vlm, config.tuning)
+        self.config = config
+        self.vlm = vlm
+        self.tokens = ActionTokens(
+            vlm,
+            latent=config.latent,
+            num_images=len(config.cameras),
+            state=StateEncoder(spec, vlm.hidden_size) if config.use_state else None,
+        )
+        self.head = LSTMHead(
+            config.head,
+            embedding_size=vlm.hidden_size,
+            latent=config.latent,
+            window_size=config.window_size,
+            chunk_size=config.chunk_size,
+        )
+        self.spec = spec.replace(image_transform=vlm.image_transform, tokens=self.tokens.layout)
+
+    def train(self, mode: bool = True) -> VLA:
+        """As `nn.Module.train`; a frozen VLM stays in evaluation mode, without dropout."""
+        super().train(mode)
+        if self.config.tuning.mode == "frozen":
+            self.vlm.eval()
+        return self
+
+    def embed(
+        self,
+        images: Mapping[str, torch.Tensor],
+        state: torch.Tensor,
+        sentences: Sequence[str],
+        *,
+        frames_per_shift: int = 1,
+    ) -> torch.Tensor:
+        """Action embeddings of single frames.
+
+        Args:
+            images: camera name -> `[N, 3, H, W']` uint8.
+            state: `[N, S]` float32.
+            sentences: N instructions.
+            frames_per_shift: consecutive frames that share a random shift (in training mode).
+
+        Returns:
+            `[N, n, D]` hidden states of the VLM at [LRN].
+        """
+        tokens = self.tokens.assemble(sentences, state.device)
+        pixels = torch.stack(
+            [self._pixels(images[name], name, frames_per_shift) for name in self.config.cameras], dim=1
+        )
+        with self.tokens.inserted(self.tokens.values(state)):
+            hidden = self.vlm(tokens.fields, tokens.attention_mask, pixels)  # [N, L, D]
+        return hidden.gather(1, tokens.read.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
+
+    def forward(self, batch: Batch) -> ChunkPrediction:
+        """Chunks for every frame of B windows: pose `[B, W, K, 6]`, gripper `[B, W, K]`."""
+        rows, window = batch.state.shape[:2]
+        embeddings = self.embed(
+            {name: batch.images[name].flatten(0, 1) for name in self.config.cameras},
+            batch.state.flatten(0, 1),
+            [sentence for sentence in batch.sentences for _ in range(window)],
+            frames_per_shift=window,
+        )
+        return self.head(embeddings.unflatten(0, (rows, window)))
+
+    def loss(self, prediction: ChunkPrediction, batch: Batch) -> LossTerms:
+        """Compare a prediction with the demonstrated actions of its batch, both normalised."""
+        return chunk_loss(
+            prediction,
+            pose=self._normalizer.encode(batch.actions)[..., :6],
+            gripper_open=batch.actions[..., 6] == self.spec.gripper_open,
+            mask=batch.chunk_mask,
+            config=self.config.loss,
+        )
+
+    def init_stream(self, batch: int) -> Stream:
+        """An empty history for `batch` rollouts."""
+        return self.head.init_stream(batch)
+
+    def step(
+        self, stream: Stream, images: Mapping[str, torch.Tensor], state: torch.Tensor, sentences: Sequence[str]
+    ) -> tuple[Stream, ChunkPrediction]:
+        """Take in the next frame of B rollouts, given as for `embed`; pose `[B, K, 6]`, gripper `[B, K]`."""
+        return self.head.step(stream, self.embed(images, state, sentences))
+
+    def decode(self, prediction: ChunkPrediction) -> torch.Tensor:
+        """Actions `[..., K, 7]` in the representation of `spec`; the gripper is one of its two commands."""
+        logits = prediction.gripper.unsqueeze(-1)
+        actions = self._normalizer.decode(torch.cat([prediction.pose, logits], dim=-1))
+        command = torch.where(logits > 0, self.spec.gripper_open, self.spec.gripper_closed).to(actions.dtype)
+        return torch.cat([actions[..., :6], command], dim=-1)
+
+    def _pixels(self, images: torch.Tensor, camera: str, frames_per_shift: int) -> torch.Tensor:
+        return prepare_images(
+            images,
+            self.vlm.image_transform,
+            shift_px=self.config.shift_px.get(camera, 0) if self.training else 0,
+            frames_per_shift=frames_per_shift,
+        )
+
+
+def _require_cameras(config: VLAConfig, spec: SyncSpec) -> None:
+    if missing := [name for name in config.cameras if name not in spec.cameras] or not config.cameras:
+        raise VlasyncError(f"VLA: cameras {missing or '()'} are asked for; the data has {sorted(spec.cameras)}")
