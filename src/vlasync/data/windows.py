@@ -72,6 +72,7 @@ class Windows:
         longest = max(span.last - span.first + 1 for _, span in spans)
         if longest < window_size:
             raise VlasyncError(f"window_size is {window_size}, but the longest language span has {longest} frames")
+        self._spans = spans
         self._sentences = [span.sentence for _, span in spans]
         starts = [range(span.first, max(span.first, span.last - window_size + 1) + 1) for _, span in spans]
         per_span = [len(part) for part in starts]
@@ -82,6 +83,23 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self._start)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The different sentences, sorted."""
+        return tuple(sorted(set(self._sentences)))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The different tasks, sorted."""
+        return tuple(sorted({span.task for _, span in self._spans}))
+
+    def labelled_actions(self) -> NDArray[np.float32]:
+        """The actions that windows show, each once: `[N, 7]`, those of frames under at least one sentence."""
+        labelled = np.zeros(len(self._actions), dtype=bool)
+        for number, span in self._spans:
+            labelled[self._first_row[number] + span.first : self._first_row[number] + span.last + 1] = True
+        return self._actions[labelled]
 
     def __getitem__(self, index: int) -> Window:
         """One window; `batch` is the fast way to many."""

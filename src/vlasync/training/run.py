@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,15 +10,14 @@ from vlasync.actions.normalization import Normalizer
 from vlasync.data.open import open_dataset
 from vlasync.data.store import Store, create_store, write_shard
 from vlasync.data.windows import Windows, split_episodes
-from vlasync.errors import CheckpointError, VlasyncError
-from vlasync.files import write_text
+from vlasync.errors import CheckpointError
+from vlasync.files import whole_folder, write_text
 from vlasync.models.folder import save_vla
 from vlasync.models.tiny import Family, TinySize, build_tiny_vlm
 from vlasync.models.vla import VLA, VLAConfig, build_vla
 from vlasync.progress import stage
-from vlasync.spec import NormalizationKind, SyncSpec
+from vlasync.spec import NormalizationKind
 from vlasync.training.trainer import Trainer, TrainingConfig
-from vlasync.types import Episode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +63,7 @@ def train(config: RunConfig, data: Path, run: Path) -> Path:
     """
     claim_run(config, run)
     windows, validation = open_windows(config, data, run)
+    write_text(run / "data.json", json.dumps({"tasks": windows.tasks, "windows": len(windows)}, indent=2))
     vla = prepare_vla(config, windows, run)
     if not (run / "untrained").is_dir():
         with whole_folder(run / "untrained") as folder:
@@ -120,8 +119,9 @@ def prepare_vla(config: RunConfig, windows: Windows, run: Path) -> VLA:
         folder = run / "vlm"
         if not folder.is_dir():
             with whole_folder(folder) as unfinished:
-                corpus = sorted(set(windows.sentences))
-                build_tiny_vlm(vlm.family, unfinished, corpus=corpus, size=vlm.size, seed=config.training.seed)
+                build_tiny_vlm(
+                    vlm.family, unfinished, corpus=windows.sentences, size=vlm.size, seed=config.training.seed
+                )
         vlm = str(folder)
     normalizer = Normalizer.fit([windows.labelled_actions()], kind=config.normalization, spec=windows.spec)
     spec = windows.spec.replace(normalization=normalizer.normalization)
