@@ -104,13 +104,21 @@ def test_problems_of_the_audit_are_shown_and_escaped(results, tmp_path):
     assert "1 problem in 10 frames" in Page(html).text
 
 
-def test_a_run_without_baselines_curve_and_log_still_has_a_page(results, tmp_path):
+def test_a_run_without_baselines_curve_log_and_audit_still_has_a_page(results, tmp_path):
     bare = dataclasses.replace(
-        results, untrained=(), swapped_instruction=(), curve=(), training_log=(), trainable=(), stage_minutes={}
+        results,
+        untrained=(),
+        swapped_instruction=(),
+        curve=(),
+        training_log=(),
+        trainable=(),
+        stage_minutes={},
+        audit={},
     )
     page = Page(write_report(bare, [], tmp_path).read_text(encoding="utf-8"))
     assert "Untrained" not in page.text
     assert "Rollouts" not in page.text
+    assert "were not audited" in page.text
 
 
 def test_figures_are_drawn_in_the_colours_of_the_page(results):

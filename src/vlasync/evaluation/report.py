@@ -69,6 +69,7 @@ def write_report(results: EvaluationResults, recordings: Sequence[RolloutRecordi
         rows=success_rows(results),
         figures=_figures(results),
         videos=[_video_card(recording, results.spec.rate_hz) for recording in recordings],
+        audited=_audited(results.audit),
         measured=list(_measurements(results.audit)),
         spec_rows=spec_rows(results.spec),
         total_minutes=sum(results.stage_minutes.values()),
@@ -169,6 +170,13 @@ def _video_card(recording: RolloutRecording, rate_hz: float) -> VideoCard:
         steps=len(recording),
         seed=recording.seed,
     )
+
+
+def _audited(audit: Mapping[str, Any]) -> str:
+    """What follows the number of problems; empty where the demonstrations were not audited."""
+    if not audit:
+        return ""
+    return f"problem{'' if len(audit['problems']) == 1 else 's'} in {audit['frames']:,} frames"
 
 
 def _measurements(audit: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
