@@ -1,0 +1,259 @@
+"""Reads CALVIN's on-disk layout: one npz file per frame, numbered through, with sentences beside them.
+
+    <split>/episode_0000100.npz              robot_obs [15], rel_actions [7], scene_obs [24], rgb_<camera> [H, W', 3]
+            ep_start_end_ids.npy             first and last frame of each episode, both inclusive
+            lang_annotations/auto_lang_ann.npy   sentences with (first, end) frames, end exclusive
+
+Everything is lazy: an episode's numbers are read when the episode is, its pixels when they are sliced.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlasync.data.readers.object_array import read_object_array
+from vlasync.errors import DatasetError
+from vlasync.spec import Camera, SyncSpec
+from vlasync.types import Episode, LanguageSpan
+
+LANGUAGE_FILE = "lang_annotations/auto_lang_ann.npy"
+
+_VECTORS = {"robot_obs": 15, "rel_actions": 7, "scene_obs": 24}
+"""Low-dimensional keys of a frame, and their length."""
+
+_THREADS = 8
+"""Frames opened at once; on a network disk it is latency that costs."""
+
+
+class NotFiniteError(DatasetError):
+    """A frame holds NaN or an infinite number; the message names file and key."""
+
+
+def frame_file(folder: Path, number: int) -> Path:
+    """Where frame `number` of a split lies."""
+    return folder / f"episode_{number:07d}.npz"
+
+
+def read_calvin(path: Path | str) -> Sequence[Episode]:
+    """The episodes of one split of a CALVIN dataset.
+
+    Args:
+        path: the folder with `ep_start_end_ids.npy`, e.g. `task_D_D/training`.
+
+    Returns:
+        Lazily read episodes with `rel_actions` as actions, in `SyncSpec.CALVIN` with the cameras' real sizes. Reading
+        one raises DatasetError where a frame is missing, cut short, of another shape or not finite. Sentences outside
+        every episode are given to the nearest one before, with the frames they claim, so that the audit sees them.
+
+    Raises:
+        DatasetError: no such split, or its index, sentences or first frame cannot be read.
+        UnsafeFileError: the sentences' file asks to run code.
+    """
+    folder = Path(path)
+    bounds = _read_bounds(folder)
+    first_file = frame_file(folder, int(bounds[0, 0]))
+    with _OpenFrame(first_file) as frame:
+        spec = SyncSpec.CALVIN.replace(cameras=frame.cameras())
+    return _CalvinSplit(folder, spec, bounds, _read_language(folder, bounds))
+
+
+class _CalvinSplit(Sequence[Episode]):
+    """Lazily read episodes of one split."""
+
+    def __init__(
+        self,
+        folder: Path,
+        spec: SyncSpec,
+        bounds: NDArray[np.int64],
+        language: Sequence[tuple[LanguageSpan, ...]],
+    ) -> None:
+        self.spec = spec
+        self._folder = folder
+        self._bounds = bounds
+        self._language = language
+
+    def __len__(self) -> int:
+        return len(self._bounds)
+
+    @overload
+    def __getitem__(self, index: int) -> Episode: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Episode]: ...
+    def __getitem__(self, index: int | slice) -> Episode | list[Episode]:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        first, last = self._bounds[index].tolist()
+        numbers = np.arange(first, last + 1)
+        files = [frame_file(self._folder, number) for number in numbers]
+        with ThreadPoolExecutor(_THREADS) as threads:
+            rows = list(threads.map(lambda file: _read_vectors(file, self.spec.cameras), files))
+        state, actions, scene = (np.stack(column) for column in zip(*rows, strict=True))
+        return Episode(
+            name=f"{self._folder.name}/{first:07d}-{last:07d}",
+            spec=self.spec,
+            images={name: _FrameImages(files, name, camera) for name, camera in self.spec.cameras.items()},
+            state=state,
+            actions=actions,
+            scene=scene,
+            frame_index=numbers,
+            language=self._language[index],
+        )
+
+
+@dataclass(frozen=True)
+class _FrameImages:
+    """An ImageStream that opens one npz per frame."""
+
+    files: Sequence[Path]
+    name: str
+    camera: Camera
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.files), self.camera.height, self.camera.width, 3)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int | slice, /) -> NDArray[np.uint8]:
+        if isinstance(index, slice):
+            chosen = self.files[index]
+            images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
+            for image, file in zip(images, chosen, strict=True):
+                image[:] = self._read(file)
+            return images
+        return self._read(self.files[index])
+
+    def _read(self, file: Path) -> NDArray[np.uint8]:
+        with _OpenFrame(file) as frame:
+            frame.require_image(self.name, self.camera)
+            return frame.array(f"rgb_{self.name}")
+
+
+class _OpenFrame:
+    """One frame's npz; every failure to read it names file and key."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            self._archive = zipfile.ZipFile(file)
+        except FileNotFoundError as error:
+            raise DatasetError(f"{file}: not found, though ep_start_end_ids.npy counts this frame") from error
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DatasetError(f"{file}: cut short or no npz file ({error}); copy or record it again") from error
+
+    def __enter__(self) -> _OpenFrame:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def array(self, key: str) -> NDArray[Any]:
+        """The array stored as `key`."""
+        try:
+            with self._archive.open(f"{key}.npy") as stream:
+                return np.lib.format.read_array(stream, allow_pickle=False)
+        except KeyError as error:
+            raise DatasetError(f"{self.file}: has no key `{key}`; it has {self._keys()}") from error
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise DatasetError(f"{self.file}: key `{key}` cannot be read ({error}); copy or record it again") from error
+
+    def vector(self, key: str, length: int) -> NDArray[np.float64]:
+        """The finite vector stored as `key`, of this length."""
+        array = self.array(key)
+        if array.shape != (length,) or array.dtype.kind not in "fiu":
+            raise DatasetError(f"{self.file}: `{key}` is {array.dtype} {array.shape}, expected numbers ({length},)")
+        if not np.isfinite(array).all():
+            raise NotFiniteError(f"{self.file}: `{key}` has NaN or infinite numbers; leave this episode out")
+        return array.astype(np.float64)
+
+    def cameras(self) -> dict[str, Camera]:
+        """Every colour camera of this frame with its size; tactile images have six channels and are left out."""
+        found = {}
+        for name in (key.removeprefix("rgb_") for key in self._keys() if key.startswith("rgb_")):
+            shape = self._image_shape(name)
+            if len(shape) == 3 and shape[2] == 3:
+                up = SyncSpec.CALVIN.cameras[name].up if name in SyncSpec.CALVIN.cameras else "world +z"
+                found[name] = Camera(height=shape[0], width=shape[1], up=up)
+        return found
+
+    def require_image(self, name: str, camera: Camera) -> None:
+        """The image has the size of the dataset's first frame; reads its header only."""
+        got, expected = self._image_shape(name), (camera.height, camera.width, 3)
+        if got != expected:
+            raise DatasetError(f"{self.file}: `rgb_{name}` has shape {got}, expected {expected} as in the first frame")
+
+    def _keys(self) -> list[str]:
+        return [name.removesuffix(".npy") for name in self._archive.namelist()]
+
+    def _image_shape(self, name: str) -> tuple[int, ...]:
+        key = f"rgb_{name}"
+        try:
+            with self._archive.open(f"{key}.npy") as stream:
+                np.lib.format.read_magic(stream)
+                shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        except KeyError as error:
+            raise DatasetError(f"{self.file}: has no key `{key}`; it has {self._keys()}") from error
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise DatasetError(f"{self.file}: key `{key}` cannot be read ({error}); copy or record it again") from error
+        if dtype != np.uint8:
+            raise DatasetError(f"{self.file}: `{key}` is {dtype}, expected uint8")
+        return shape
+
+
+def _read_vectors(file: Path, cameras: Mapping[str, Camera]) -> tuple[NDArray[np.float64], ...]:
+    """The vectors of a frame in the order of `_VECTORS`; its images are there and of the right size."""
+    with _OpenFrame(file) as frame:
+        for name, camera in cameras.items():
+            frame.require_image(name, camera)
+        return tuple(frame.vector(key, length) for key, length in _VECTORS.items())
+
+
+def _read_bounds(folder: Path) -> NDArray[np.int64]:
+    """First and last frame number of every episode `[n, 2]`, both inclusive."""
+    file = folder / "ep_start_end_ids.npy"
+    try:
+        bounds = np.load(file, allow_pickle=False)
+    except FileNotFoundError as error:
+        splits = [name for name in ("training", "validation") if (folder / name / file.name).exists()]
+        advice = f"give one of its splits, e.g. {folder / splits[0]}" if splits else "is this a CALVIN split?"
+        raise DatasetError(f"{file}: not found; {advice}") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f"{file}: damaged ({error}); copy it again") from error
+    if bounds.ndim != 2 or bounds.shape[1] != 2 or bounds.dtype.kind not in "iu":
+        raise DatasetError(f"{file}: holds {bounds.dtype} {bounds.shape}, expected integers (episodes, 2)")
+    if not len(bounds) or (bounds[:, 0] > bounds[:, 1]).any():
+        raise DatasetError(f"{file}: expected at least one episode, and none that ends before it starts")
+    return bounds.astype(np.int64)
+
+
+def _read_language(folder: Path, bounds: NDArray[np.int64]) -> list[tuple[LanguageSpan, ...]]:
+    """The sentences of each episode; none where the split has no annotations."""
+    spans: list[list[LanguageSpan]] = [[] for _ in bounds]
+    file = folder / LANGUAGE_FILE
+    if file.exists():
+        content = read_object_array(file)
+        try:
+            rows = zip(content["info"]["indx"], content["language"]["ann"], content["language"]["task"], strict=True)
+            for (start, end), sentence, task in rows:
+                # The episode that holds the start, or the last one before it, or the first of all.
+                episode = max(0, int(np.searchsorted(bounds[:, 0], start, side="right")) - 1)
+                first = int(bounds[episode, 0])
+                span = LanguageSpan(
+                    first=int(start) - first, last=int(end) - 1 - first, sentence=str(sentence), task=str(task)
+                )
+                spans[episode].append(span)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DatasetError(
+                f"{file}: expected language.ann, language.task and info.indx of equal length ({error!r})"
+            ) from error
+    return [tuple(part) for part in spans]
