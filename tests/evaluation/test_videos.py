@@ -69,3 +69,9 @@ def test_even_noise_fits_into_a_page(record_rollout):
     video = render_video(recording, 30.0)
     assert len(video) < 1.25 * MAX_BYTES
     assert base64.b64decode(video_data_uri(video).removeprefix("data:video/mp4;base64,")) == video
+
+
+def test_streams_of_unequal_length_are_refused(record_rollout):
+    recording = record_rollout(steps=5)
+    with pytest.raises(ValueError, match="'static': 4"):
+        dataclasses.replace(recording, frames=recording.frames | {"static": recording.frames["static"][1:]})

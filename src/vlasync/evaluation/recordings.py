@@ -34,5 +34,11 @@ class RolloutRecording:
     achieved: NDArray[np.floating[Any]] | None = None
     seed: int
 
+    def __post_init__(self) -> None:
+        streams = {"predicted": self.predicted, **self.frames}
+        lengths = {name: len(stream) for name, stream in streams.items()}
+        if not len(self) or set(lengths.values()) != {len(self)}:
+            raise ValueError(f"{self.task}: {len(self)} executed actions, but {lengths}; all streams need one length")
+
     def __len__(self) -> int:
         return len(self.executed)
