@@ -44,7 +44,7 @@ def record(
     *,
     tasks: tuple[str, ...] = (),
     episodes: int = 20,
-    format: Literal["store", "calvin"] = "store",  # noqa: A002  # the option's name
+    format: Literal["store", "calvin"] = "store",
     image_size: tuple[int, int] = (200, 84),
     workers: int = 2,
     seed: int = 0,
@@ -149,7 +149,7 @@ def evaluate(
 ) -> int:
     """Evaluate a run in closed loop on the play table: unseen starts, held-out sentences, two baselines.
 
-    Writes results.json and report.html into the run folder. Finished rollouts are kept, so a stopped evaluation goes on.
+    Writes results.json and report.html into the run folder. Finished rollouts are kept: a stopped evaluation goes on.
 
     Examples:
         vlasync evaluate runs/demo
@@ -173,6 +173,8 @@ def evaluate(
     return 0
 
 
+DESCRIPTION = "Turn any Hugging Face vision-language model into a robot policy, with image, text and action in step."
+
 COMMANDS = {"demo": demo, "record": record, "check": check, "train": train, "evaluate": evaluate}
 
 
@@ -180,7 +182,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of `vlasync` and `python -m vlasync`."""
     try:
         code = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS, prog="vlasync", description=__doc__.split("\n\n")[0], args=arguments, sort_subcommands=False
+            COMMANDS, prog="vlasync", description=DESCRIPTION, args=arguments, sort_subcommands=False
         )
     except VlasyncError as error:
         error_console.print(f"[bold red]error:[/bold red] {escape(str(error))}", highlight=False)

@@ -58,7 +58,7 @@ class Policy:
         self._stream = self.vla.init_stream(1)
 
     def act(self, observation: Observation) -> NDArray[np.float64]:
-        """The action for this control step, `[7]` in the representation of `spec`; the gripper is one of its numbers."""
+        """The action for this control step, `[7]` in the representation of `spec`; advances the history by one frame."""
         return self.predict(observation).actions[0]
 
     @torch.inference_mode()

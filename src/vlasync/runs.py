@@ -14,10 +14,38 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from vlasync.errors import CheckpointError
 from vlasync.files import write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """One logged optimiser step.
+
+    Attributes:
+        step: optimiser steps done.
+        minutes: minutes of training so far, over all restarts.
+        loss: mean of the total loss since the last line.
+        pose: mean of the pose term.
+        gripper: mean of the gripper term, before its weight.
+        learning_rate: of this step.
+        gradient_norm: global L2 norm before clipping.
+        frames_per_second: frames (not windows) seen per second since the last line, over all processes.
+        validation_loss: total loss of the averaged weights on held-out episodes, where it was measured.
+    """
+
+    step: int
+    minutes: float
+    loss: float
+    pose: float
+    gripper: float
+    learning_rate: float
+    gradient_norm: float
+    frames_per_second: float
+    validation_loss: float | None = None
 
 
 def checkpoint_folders(run: Path) -> list[Path]:
@@ -33,6 +61,14 @@ def latest_checkpoint(run: Path) -> Path:
     if not folders:
         raise CheckpointError(f"{run}: no checkpoint there; expected a run folder that holds checkpoints/<step>/")
     return folders[-1]
+
+
+def read_metrics(path: Path) -> list[LogLine]:
+    """All whole lines of a `metrics.jsonl`; a last line torn by a crash is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines(keepends=True)
+    return [LogLine(**json.loads(line)) for line in lines if line.endswith("\n")]
 
 
 def minutes_of(checkpoint: Path) -> float:

@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 from vlasync.errors import CheckpointError, VlasyncError
 from vlasync.models.tuning import Tuning
 from vlasync.policy import Policy
-from vlasync.runs import checkpoint_folders
-from vlasync.training.metrics import read_metrics
+from vlasync.runs import checkpoint_folders, read_metrics
 from vlasync.training.run import RunConfig, train
 from vlasync.types import Observation
 

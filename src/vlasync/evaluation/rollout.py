@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,8 @@ from vlasync.policy import Policy
 from vlasync.spec import SyncSpec
 from vlasync.types import Observation
 
-Condition = Literal["trained", "untrained", "swapped"]
-
-# Recorded increments are changes of the measured pose, the play table adds them to its target pose. Both agree where the
-# arm keeps up with its target, and CALVIN's own benchmark hands them over unchanged: the one conversion made here.
+# Recorded increments are changes of the measured pose; the play table adds them to its target pose. Both agree where
+# the arm keeps up with its target, and CALVIN's own benchmark hands them over unchanged: the one conversion made here.
 PASS_THROUGH = "action_mode"
 
 

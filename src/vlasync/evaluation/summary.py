@@ -14,7 +14,7 @@ from vlasync.evaluation.results import EvaluationResults, TrainablePart, Trainin
 from vlasync.models.tuning import trainable_table
 from vlasync.policy import Policy
 from vlasync.progress import console
-from vlasync.runs import read_minutes, timed
+from vlasync.runs import read_metrics, read_minutes, timed
 
 
 def evaluate_run(run: Path, config: EvaluationConfig, *, command: str) -> Path:

@@ -1,7 +1,7 @@
 """The demo: a small VLM that becomes a VLA on two CPU cores in minutes.
 
-The architecture is the guide's (VLM + [LRN] + LSTM head over a window, action chunks, MSE + BCE, everything trains); the
-sizes are what learns fastest there. `docs/demo.md` holds the measurements behind each choice.
+The architecture is the guide's (VLM + [LRN] + LSTM head over a window, action chunks, MSE + BCE, everything trains);
+the sizes are what learns fastest there. `docs/demo.md` holds the measurements behind each choice.
 """
 
 from __future__ import annotations

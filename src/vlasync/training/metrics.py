@@ -5,37 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from vlasync.files import write_text
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogLine:
-    """One logged optimiser step.
-
-    Attributes:
-        step: optimiser steps done.
-        minutes: minutes of training so far, over all restarts.
-        loss: mean of the total loss since the last line.
-        pose: mean of the pose term.
-        gripper: mean of the gripper term, before its weight.
-        learning_rate: of this step.
-        gradient_norm: global L2 norm before clipping.
-        frames_per_second: frames (not windows) seen per second since the last line, over all processes.
-        validation_loss: total loss of the averaged weights on held-out episodes, where it was measured.
-    """
-
-    step: int
-    minutes: float
-    loss: float
-    pose: float
-    gripper: float
-    learning_rate: float
-    gradient_norm: float
-    frames_per_second: float
-    validation_loss: float | None = None
+from vlasync.runs import LogLine, read_metrics
 
 
 class MetricsFile:
@@ -50,14 +24,6 @@ class MetricsFile:
         """Add one line at the end."""
         with self.path.open("a") as file:
             file.write(json.dumps(asdict(line)) + "\n")
-
-
-def read_metrics(path: Path) -> list[LogLine]:
-    """All whole lines of a `metrics.jsonl`; a last line torn by a crash is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_text().splitlines(keepends=True)
-    return [LogLine(**json.loads(line)) for line in lines if line.endswith("\n")]
 
 
 class Meter:

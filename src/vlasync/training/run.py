@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from vlasync.actions.normalization import Normalizer
@@ -84,17 +85,17 @@ def claim_run(config: RunConfig, run: Path) -> None:
 
 def open_windows(config: RunConfig, data: Path, run: Path) -> tuple[Windows, Windows | None]:
     """Windows for training and for validation: the data's own two parts, or every n-th episode kept back."""
-    sizes = {"window_size": config.vla.window_size, "chunk_size": config.vla.chunk_size}
+    cut = partial(Windows, window_size=config.vla.window_size, chunk_size=config.vla.chunk_size)
     if (data / "training").is_dir():
         training = as_store(data / "training", run / "data" / "training")
         if not (data / "validation").is_dir():
-            return Windows(training, **sizes), None
-        return Windows(training, **sizes), Windows(as_store(data / "validation", run / "data" / "validation"), **sizes)
+            return cut(training), None
+        return cut(training), cut(as_store(data / "validation", run / "data" / "validation"))
     episodes = as_store(data, run / "data" / "training")
     if len(episodes) < config.validation_every:
-        return Windows(episodes, **sizes), None
+        return cut(episodes), None
     kept, held_out = split_episodes(len(episodes), every=config.validation_every)
-    return Windows(episodes, selection=kept, **sizes), Windows(episodes, selection=held_out, **sizes)
+    return cut(episodes, selection=kept), cut(episodes, selection=held_out)
 
 
 def as_store(data: Path, target: Path) -> Store:

@@ -158,7 +158,8 @@ class Trainer:
             for name, value in (("loss", loss.total), ("pose", loss.pose), ("gripper", loss.gripper)):
                 terms[name] += value.item() / accumulation
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
-        terms["gradient_norm"] = float(norm)
+        assert norm is not None  # None is for XLA devices alone
+        terms["gradient_norm"] = norm.item()
         if not math.isfinite(terms["loss"]) or not math.isfinite(terms["gradient_norm"]):
             raise VlasyncError(
                 f"step {step}: the loss is {terms['loss']}, the gradient norm {terms['gradient_norm']}; "
