@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import BaseImageProcessor
 from transformers.image_utils import PILImageResampling
 
 from vlasync.errors import VlasyncError
 from vlasync.spec import ImageTransform
 
 # torch has no Lanczos filter; its antialiased bicubic is the closest one.
-_INTERPOLATION = {
+_INTERPOLATION: dict[int, Literal["bilinear", "bicubic", "nearest"]] = {
     PILImageResampling.BILINEAR: "bilinear",
     PILImageResampling.BICUBIC: "bicubic",
     PILImageResampling.LANCZOS: "bicubic",
@@ -20,11 +22,14 @@ _INTERPOLATION = {
 }
 
 
-def transform_of(processor: BaseImageProcessor) -> ImageTransform:
+def transform_of(processor: Any) -> ImageTransform:
     """The transform that a VLM's own image processor applies to a square image.
 
     The output size is read off a processed image, since processors name their sizes in many ways. Images that are not
     square are stretched to that size.
+
+    Args:
+        processor: an image processor of transformers; the attributes that it must have are declared by its subclasses.
 
     Raises:
         VlasyncError: the processor does not turn an image into `[3, h, w]` pixels scaled from 0..255.
@@ -37,13 +42,13 @@ def transform_of(processor: BaseImageProcessor) -> ImageTransform:
             f"{type(processor).__name__} gives pixel_values {list(pixels.shape)} scaled by {scale}; vlasync needs one "
             "[3, h, w] image per camera scaled by 1/255: use a VLM whose vision tower takes whole images"
         )
-    mean, std = (processor.image_mean, processor.image_std) if processor.do_normalize else ((0.0,) * 3, (1.0,) * 3)
+    normalizes = bool(processor.do_normalize)
     return ImageTransform(
         height=pixels.shape[-2],
         width=pixels.shape[-1],
-        interpolation=_INTERPOLATION[PILImageResampling(processor.resample)],
-        mean=tuple(mean),
-        std=tuple(std),
+        interpolation=_INTERPOLATION[processor.resample],
+        mean=_per_channel(processor.image_mean if normalizes else 0.0),
+        std=_per_channel(processor.image_std if normalizes else 1.0),
     )
 
 
@@ -80,6 +85,12 @@ def prepare_images(
     mean = torch.tensor(transform.mean, device=images.device).view(3, 1, 1)
     std = torch.tensor(transform.std, device=images.device).view(3, 1, 1)
     return torch.addcmul(-mean / std, pixels, 1 / (255.0 * std))  # (pixels / 255 - mean) / std in one pass
+
+
+def _per_channel(value: float | Sequence[float]) -> tuple[float, float, float]:
+    """A processor's mean or std, which may be one number for all channels, as (r, g, b)."""
+    red, green, blue = [value] * 3 if isinstance(value, int | float) else value
+    return float(red), float(green), float(blue)
 
 
 def _shift(images: torch.Tensor, limit: int, repeat: int, generator: torch.Generator | None) -> torch.Tensor:

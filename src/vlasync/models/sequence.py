@@ -118,8 +118,8 @@ class ActionTokens(nn.Module):
         length = max(len(prompt) for prompt in prompts) + extra
         fields: dict[str, torch.Tensor] = {}
         for name in prompts[0].fields:
-            padding = vlm.tokenizer.pad_token_id if name == "input_ids" else vlm.inserted_value(name)
-            table = torch.full((len(prompts), length), int(padding or 0))
+            padding = vlm.padding_id if name == "input_ids" else vlm.inserted_value(name)
+            table = torch.full((len(prompts), length), padding)
             for row, prompt in zip(table, prompts, strict=True):
                 row[: len(prompt)] = prompt.fields[name]
                 inserted = self._ids if name == "input_ids" else torch.tensor(vlm.inserted_value(name))

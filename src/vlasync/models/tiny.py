@@ -151,7 +151,7 @@ def _build_smolvlm(corpus: Sequence[str], size: TinySize) -> tuple[PreTrainedMod
     config = SmolVLMConfig(
         vision_config=_siglip(size),
         text_config=LlamaConfig(**_decoder(size, tokenizer), tie_word_embeddings=True).to_dict(),
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_id=special.index("<image>"),
         scale_factor=size.pixel_shuffle,
         tie_word_embeddings=True,
     )
@@ -171,16 +171,16 @@ def _build_paligemma(corpus: Sequence[str], size: TinySize) -> tuple[PreTrainedM
         unk_token="<unk>",
     )
     tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
-    images = SiglipImageProcessorPil(
+    images: Any = SiglipImageProcessorPil(
         size={"height": size.image_size, "width": size.image_size}, resample=PILImageResampling.BILINEAR
     )
-    images.image_seq_length = size.grid**2
+    images.image_seq_length = size.grid**2  # PaliGemma's processor asks for it, SigLIP's does not declare it
     processor = PaliGemmaProcessor(images, tokenizer)
     decoder = _decoder(size, tokenizer)
     config = PaliGemmaConfig(
         vision_config={**_siglip(size), "model_type": "siglip_vision_model", "vision_use_head": False},
         text_config=GemmaConfig(**decoder, head_dim=size.hidden // size.heads).to_dict(),
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_index=special.index("<image>"),
         vocab_size=decoder["vocab_size"],
         projection_dim=size.hidden,
         hidden_size=size.hidden,

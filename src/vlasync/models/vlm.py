@@ -96,6 +96,12 @@ class VLM(nn.Module):
         return self.processor.tokenizer  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
+    def padding_id(self) -> int:
+        """Token id at padding, which the attention mask hides; 0 where the tokenizer names none."""
+        padding: Any = self.tokenizer.pad_token_id
+        return 0 if padding is None else int(padding)
+
+    @property
     def hidden_size(self) -> int:
         """Width D of the hidden states."""
         return self.model.config.get_text_config().hidden_size
@@ -150,11 +156,11 @@ class VLM(nn.Module):
     def _process(self, sentence: str, num_images: int) -> Mapping[str, torch.Tensor]:
         """Run the processor on grey images: the tokens depend on their number and size alone."""
         size = (self.image_transform.height, self.image_transform.width, 3)
-        images = [np.full(size, 128, dtype=np.uint8)] * num_images
-        options = processor_options(self.model.config)
+        images: Any = [np.full(size, 128, dtype=np.uint8)] * num_images
+        options: dict[str, Any] = {"return_tensors": "pt", **processor_options(self.model.config)}
         if self._quirk.image_mask is not None:
-            return self.processor(images=images, text=[sentence], return_tensors="pt", **options)
-        return self.processor(images=[images], text=[self._text(sentence, num_images)], return_tensors="pt", **options)
+            return self.processor(images=images, text=[sentence], **options)
+        return self.processor(images=[images], text=[self._text(sentence, num_images)], **options)
 
     def _text(self, sentence: str, num_images: int) -> str:
         """The prompt as text: the chat template where there is one, else placeholders and sentence."""

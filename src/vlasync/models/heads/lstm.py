@@ -90,8 +90,8 @@ class LSTMHead(nn.Module):
 
     def init_stream(self, batch: int) -> Stream:
         """An empty history for `batch` rollouts."""
-        weight = self.lstm.weight_ih_l0
-        return Stream(embeddings=torch.zeros(batch, 0, *self._embedding_shape, device=weight.device))
+        device = next(self.lstm.parameters()).device
+        return Stream(embeddings=torch.zeros(batch, 0, *self._embedding_shape, device=device))
 
     def step(self, stream: Stream, embedding: torch.Tensor) -> tuple[Stream, ChunkPrediction]:
         """Take in one frame; equal to the last frame of `forward` on the frames that the stream holds.
