@@ -72,7 +72,12 @@ def results() -> EvaluationResults:
         stage_minutes={"record": 2.1, "audit": 0.2, "train": 8.0, "evaluate": 3.4},
         seeds={"record": 0, "train": 1, "evaluate": 1000},
         spec=SyncSpec.CALVIN.replace(normalization=normalization),
-        audit={"problems": [], "frames": 33_000, "inferred": {"rate_hz": 30.0, "action_frame": "world"}},
+        audit={
+            "problems": [],
+            "frames": 33_000,
+            "episodes": 600,
+            "inferred": {"action_index": 0, "action_residual_rms_by_lag": {"0": 0.0, "1": 0.053639}},
+        },
         trainable=(
             TrainablePart(part="vision", trainable=210_000, total=210_000),
             TrainablePart(part="text embedding", trainable=0, total=65_000),

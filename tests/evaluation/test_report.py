@@ -97,11 +97,18 @@ def test_results_lie_beside_the_page(results, tmp_path):
 
 
 def test_problems_of_the_audit_are_shown_and_escaped(results, tmp_path):
-    problem = {"code": "actions-shifted", "where": "training/0-9", "confidence": 0.99, "message": "late by <b>1</b>"}
+    problem = {"code": "action-lag", "where": "training/0-9", "confidence": 0.99, "message": "late by <b>1</b>"}
+    problem |= {"advice": "shift the actions"}
     broken = dataclasses.replace(results, audit={"problems": [problem], "frames": 10})
     html = write_report(broken, [], tmp_path).read_text(encoding="utf-8")
     assert "late by &lt;b&gt;1&lt;/b&gt;" in html
     assert "1 problem in 10 frames" in Page(html).text
+    assert "shift the actions" in Page(html).text
+
+
+def test_what_the_audit_measured_is_shown(page):
+    for words in ("episodes", "600", "action_residual_rms_by_lag", "0: 0; 1: 0.05364"):
+        assert words in page.text
 
 
 def test_a_run_without_baselines_curve_log_and_audit_still_has_a_page(results, tmp_path):

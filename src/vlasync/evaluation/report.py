@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def write_report(results: EvaluationResults, recordings: Sequence[RolloutRecordi
         figures=_figures(results),
         videos=[_video_card(recording, results.spec.rate_hz) for recording in recordings],
         audited=_audited(results.audit),
-        measured=list(_measurements(results.audit)),
+        measured=_measurements(results.audit),
         spec_rows=spec_rows(results.spec),
         total_minutes=sum(results.stage_minutes.values()),
         trainable_total=sum(part.trainable for part in results.trainable),
@@ -179,13 +179,10 @@ def _audited(audit: Mapping[str, Any]) -> str:
     return f"problem{'' if len(audit['problems']) == 1 else 's'} in {audit['frames']:,} frames"
 
 
-def _measurements(audit: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """What the audit measured, nested names joined by a dot; its problems have a table of their own."""
-    for name, value in audit.items():
-        if isinstance(value, Mapping):
-            yield from _measurements(value, f"{prefix}{name}.")
-        elif f"{prefix}{name}" not in ("problems", "frames"):
-            yield f"{prefix}{name}", _readable(value)
+def _measurements(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the audit measured or inferred; its problems and frames are shown elsewhere."""
+    named = {name: value for name, value in audit.items() if name not in ("problems", "frames", "inferred")}
+    return [(name, _readable(value)) for name, value in (named | dict(audit.get("inferred", {}))).items()]
 
 
 def _readable(value: Any) -> str:
@@ -196,7 +193,7 @@ def _readable(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case float():
-            return f"{value:.6g}"
+            return f"{value:.4g}"
         case Camera():
             return f"{value.height} x {value.width} {value.channel_order}, up is {value.up}"
         case StateSlice():
