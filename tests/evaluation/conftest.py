@@ -43,17 +43,17 @@ def record_rollout(task: str = "open_drawer", *, success: bool = True, steps: in
     )
 
 
-@pytest.fixture(name="record_rollout")
+@pytest.fixture(scope="session", name="record_rollout")
 def record_rollout_fixture():
     return record_rollout
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recordings() -> list[RolloutRecording]:
     return [record_rollout(), record_rollout("push_blue_block_right", success=False, steps=60)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def results() -> EvaluationResults:
     normalization = Normalization(
         kind="quantile",

@@ -52,9 +52,14 @@ def figures(results):
     }
 
 
-@pytest.fixture
-def page(results, recordings, tmp_path):
-    return Page(write_report(results, recordings, tmp_path / "run").read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def html(results, recordings, tmp_path_factory):
+    return write_report(results, recordings, tmp_path_factory.mktemp("run")).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
 
 
 def test_the_page_is_well_formed_and_stands_alone(page):
@@ -64,8 +69,7 @@ def test_the_page_is_well_formed_and_stands_alone(page):
     assert len(page.ids) == len(set(page.ids))
 
 
-def test_the_page_asks_the_network_for_nothing(results, recordings, tmp_path):
-    html = write_report(results, recordings, tmp_path).read_text(encoding="utf-8")
+def test_the_page_asks_the_network_for_nothing(html):
     addresses = set(re.findall(r"https?://[^\"'\s)]+", html))
     assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     assert "@import" not in html
