@@ -1,0 +1,92 @@
+"""Does the gripper do what the command says: does its width grow under `open` and shrink under `closed`?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlasync.checks.alignment import LAGS, aligned
+from vlasync.checks.findings import Findings, Problem, name_frames
+from vlasync.types import Episode
+
+MOVING_M = 1e-3
+"""Change of width per frame that counts as motion; contact makes a closed gripper tremble by less."""
+
+DECISIVE_TRAVEL_M = 0.02
+"""Travel of the fingers below which nothing is concluded (a quarter of a full stroke in CALVIN)."""
+
+CONTRADICTION = -0.5
+"""Polarity below which command and width contradict one another."""
+
+DOUBT = 0.9
+"""At some lag even an obedient gripper seems to defy a single stroke: obedience this nearly as clear is believed."""
+
+
+class GripperCheck:
+    """Detector of `gripper-polarity` and `gripper-values`.
+
+    Polarity is the travel of the fingers in the commanded direction minus the travel against it, over all travel: +1
+    where the gripper always obeys, -1 where the two numbers are the wrong way round. A stroke takes only a few frames,
+    so commands that are merely late can contradict most of it: the lag at which the polarity is clearest decides.
+    """
+
+    def __init__(self) -> None:
+        self._findings = Findings()
+        self._travel = np.zeros((len(LAGS), 2))
+
+    def look(self, episode: Episode) -> None:
+        """Compare one episode's gripper commands with the change of width that follows."""
+        spec = episode.spec
+        command = episode.actions[:, 6]
+        unknown = np.flatnonzero(~np.isclose(command, spec.gripper_open) & ~np.isclose(command, spec.gripper_closed))
+        if len(unknown):
+            self._findings.add(
+                "gripper-values",
+                f"{episode.name}, {name_frames(unknown.tolist())}",
+                f"gripper commands are neither {spec.gripper_open:g} (open) nor {spec.gripper_closed:g} (closed)",
+                "declare the real numbers as gripper_open and gripper_closed, or convert the commands",
+            )
+        travel = _travel_by_lag(episode)
+        self._travel += travel
+        polarity = _polarity(travel)
+        if polarity is not None and polarity < CONTRADICTION:
+            self._findings.add(
+                "gripper-polarity",
+                episode.name,
+                f"the gripper closes under {spec.gripper_open:g}, declared as open, and opens under "
+                f"{spec.gripper_closed:g}, declared as closed",
+                "flip the sign of the gripper command, or swap gripper_open and gripper_closed in the SyncSpec",
+                confidence=-polarity,
+            )
+
+    def problems(self) -> list[Problem]:
+        """What was found in all episodes so far."""
+        return self._findings.problems()
+
+    def inferred(self) -> dict[str, Any]:
+        """Polarity over all episodes, and the travel in metres that it was measured on."""
+        return {"gripper_polarity": _polarity(self._travel), "gripper_travel_m": float(self._travel[0].sum())}
+
+
+def _travel_by_lag(episode: Episode) -> NDArray[np.float64]:
+    """Travel of the fingers with and against the command, in metres, at every lag: `[len(LAGS), 2]`."""
+    spec = episode.spec
+    middle = (spec.gripper_open + spec.gripper_closed) / 2
+    opening = np.sign((episode.actions[:, 6] - middle) * (spec.gripper_open - spec.gripper_closed))
+    change = np.diff(episode.state[:, spec.state_slice("gripper_width")][:, 0])
+    change[np.abs(change) <= MOVING_M] = 0.0
+    obeyed = [np.multiply(*aligned(opening, change, lag)) for lag in LAGS]
+    return np.array([(part.clip(min=0).sum(), -part.clip(max=0).sum()) for part in obeyed])
+
+
+def _polarity(travel: NDArray[np.float64]) -> float | None:
+    """Polarity at the lag where it is clearest; None where the fingers hardly moved."""
+    total = travel.sum(axis=1)
+    moved = total > DECISIVE_TRAVEL_M
+    if not moved[0]:
+        return None
+    polarity = (travel[moved, 0] - travel[moved, 1]) / total[moved]
+    obeyed, defied = float(polarity.max()), float(-polarity.min())
+    return obeyed if obeyed >= DOUBT * defied else -defied

@@ -1,0 +1,101 @@
+"""Plain facts about the streams of an episode: lengths, numbering, finite numbers, sentences inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlasync.checks.findings import Findings, Problem, name_frames
+from vlasync.types import Episode
+
+
+class StreamCheck:
+    """Detector of `length-mismatch`, `index-gap`, `not-finite`, `language-out-of-bounds` and `language-empty`."""
+
+    def __init__(self) -> None:
+        self._findings = Findings()
+
+    def look(self, episode: Episode) -> None:
+        """Check one episode."""
+        self._check_lengths(episode)
+        self._check_numbering(episode)
+        self._check_finite(episode)
+        self._check_language(episode)
+
+    def problems(self) -> list[Problem]:
+        """What was found in all episodes so far."""
+        return self._findings.problems()
+
+    def inferred(self) -> dict[str, Any]:
+        """Nothing: these are facts."""
+        return {}
+
+    def _check_lengths(self, episode: Episode) -> None:
+        if streams_agree(episode):
+            return
+        lengths = ", ".join(f"{name} {length}" for name, length in _lengths(episode).items())
+        self._findings.add(
+            "length-mismatch",
+            f"{episode.name}: {lengths}",
+            "the streams of an episode have different numbers of frames",
+            "record or convert these episodes again; a cut stream cannot be lined up by guessing",
+        )
+
+    def _check_numbering(self, episode: Episode) -> None:
+        gaps = np.flatnonzero(np.diff(episode.frame_index) != 1)
+        if len(gaps):
+            self._findings.add(
+                "index-gap",
+                f"{episode.name}, after {name_frames(gaps.tolist())}",
+                "frame numbers of an episode do not follow one another",
+                "split the episode there, or record the missing frames: a window across a gap shows a jump",
+            )
+
+    def _check_finite(self, episode: Episode) -> None:
+        for name, values in vectors(episode).items():
+            bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if len(bad):
+                self._findings.add(
+                    "not-finite",
+                    f"{episode.name}, {name_frames(bad.tolist())}",
+                    f"`{name}` has NaN or infinite numbers",
+                    "leave these episodes out, or cut them before the first such frame",
+                )
+
+    def _check_language(self, episode: Episode) -> None:
+        for span in episode.language:
+            if not 0 <= span.first <= span.last < len(episode):
+                self._findings.add(
+                    "language-out-of-bounds",
+                    f"{episode.name}, {span.sentence!r}: frames {span.first}..{span.last} of 0..{len(episode) - 1}",
+                    "a sentence covers frames that its episode does not have",
+                    "correct the annotation; CALVIN's `indx` holds (first, end) with end exclusive",
+                )
+            if not span.sentence.strip():
+                self._findings.add(
+                    "language-empty",
+                    f"{episode.name}, frames {span.first}..{span.last}",
+                    "a sentence is empty",
+                    "annotate these frames, or remove the annotation",
+                )
+
+
+def vectors(episode: Episode) -> Mapping[str, NDArray[np.float64]]:
+    """The streams of an episode that are vectors per frame `[T, D]`, by name."""
+    found = {"state": episode.state, "actions": episode.actions}
+    return found if episode.scene is None else found | {"scene": episode.scene}
+
+
+def streams_agree(episode: Episode) -> bool:
+    """All streams of the episode have one length, so that they can be compared frame by frame."""
+    return len(set(_lengths(episode).values())) == 1
+
+
+def _lengths(episode: Episode) -> dict[str, int]:
+    """Number of frames of every stream, by name."""
+    lengths = {name: len(values) for name, values in vectors(episode).items()}
+    lengths |= {f"images.{name}": len(images) for name, images in episode.images.items()}
+    return lengths | {"frame_index": len(episode.frame_index)}

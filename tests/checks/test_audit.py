@@ -1,0 +1,283 @@
+"""Every planted defect is found and named, and clean recordings raise no alarm."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from vlasync.actions.frames import increments
+from vlasync.checks.audit import audit
+from vlasync.checks.findings import Problem
+from vlasync.checks.report import AuditReport, print_report
+from vlasync.data.readers.calvin import frame_file, read_calvin
+from vlasync.data.writers.calvin import FIRST_FRAME, CalvinWriter
+from vlasync.spec import Camera, SyncSpec
+from vlasync.types import Episode, LanguageSpan
+
+SPEC = SyncSpec.CALVIN.replace(cameras={"static": Camera(height=4, width=4)})
+
+
+def demonstration(seed: int, length: int = 40) -> Episode:
+    """A smooth motion with a burst of noise in its middle, a hand that points down, and a grasp."""
+    random = np.random.default_rng(seed)
+    velocity = np.zeros((length, 6))
+    for t in range(1, length):
+        jitter = 3.0 if 15 <= t < 22 else 0.15
+        velocity[t] = 0.8 * velocity[t - 1] + jitter * random.normal(size=6) * ([0.005] * 3 + [0.01] * 3)
+    velocity[:, :3] = velocity[:, :3].clip(-0.03, 0.03)  # faster than 0.02 m per frame is clipped in the actions
+    pose = np.array([0.1, -0.1, 0.5, 3.14, 0.0, 1.5]) + velocity.cumsum(axis=0)
+    pose[:, 3:] = (pose[:, 3:] + np.pi) % (2 * np.pi) - np.pi
+    command = np.where(np.arange(length) < length // 2, 1.0, -1.0)
+    width = np.empty(length)
+    width[0] = 0.08
+    for t in range(length - 1):
+        goal = 0.08 if command[t] > 0 else 0.045
+        width[t + 1] = width[t] + 0.5 * (goal - width[t]) + 1e-4 * random.normal()
+    state = np.zeros((length, 15))
+    state[:, :6], state[:, 6] = pose, width
+    state[1:, 14] = command[:-1]
+    moved = np.concatenate([increments(pose[:-1], pose[1:], SPEC), np.zeros((1, 6))])
+    return Episode(
+        name=f"episode {seed}",
+        spec=SPEC,
+        images={"static": np.zeros((length, 4, 4, 3), np.uint8)},
+        state=state,
+        actions=np.concatenate([moved.clip(-1, 1), command[:, None]], axis=1),
+        scene=np.zeros((length, 24)),
+        frame_index=np.arange(length) + 100 * seed,
+        language=(
+            LanguageSpan(first=0, last=14, sentence="lift it", task="lift"),
+            LanguageSpan(first=22, last=length - 1, sentence="lift it", task="lift"),
+        ),
+    )
+
+
+CLEAN = [demonstration(seed) for seed in range(12)]
+
+
+def with_actions(episode: Episode, change: Callable[[np.ndarray], np.ndarray]) -> Episode:
+    return replace(episode, actions=change(np.array(episode.actions)))
+
+
+def times(*factors: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda actions: actions * factors
+
+
+def codes(episodes: Sequence[Episode]) -> list[str]:
+    return [problem.code for problem in audit(episodes).problems]
+
+
+def test_clean_demonstrations_raise_no_alarm() -> None:
+    report = audit(CLEAN)
+    assert report.problems == ()
+    assert report.exit_code == 0
+    assert (report.frames, report.episodes) == (480, 12)
+    assert report.inferred["action_index"] == 0
+    assert report.inferred["gripper_polarity"] > 0.9
+    assert report.inferred["action_clipped_share"] > 0  # the bursts are there, and do not disturb
+
+
+def test_single_precision_is_no_defect() -> None:
+    rounded = [
+        replace(
+            episode,
+            state=episode.state.astype(np.float32).astype(float),
+            actions=episode.actions.astype(np.float32).astype(float),
+        )
+        for episode in CLEAN
+    ]
+    assert codes(rounded) == []
+
+
+@pytest.mark.parametrize("lag", [-2, -1, 1, 2])
+def test_a_shift_is_named_with_its_size(lag: int) -> None:
+    report = audit([with_actions(episode, lambda actions: np.roll(actions, lag, axis=0)) for episode in CLEAN])
+    assert [problem.code for problem in report.problems] == ["action-lag"]
+    assert f"action[t{lag:+d}]" in report.problems[0].message
+    assert "and 9 more" in report.problems[0].where
+    assert report.problems[0].confidence > 0.5
+    assert report.inferred["action_index"] == lag
+    assert report.exit_code == 1
+
+
+def test_one_shifted_episode_among_many_is_found() -> None:
+    episodes = [*CLEAN[:-1], with_actions(CLEAN[-1], lambda actions: np.roll(actions, 1, axis=0))]
+    (problem,) = audit(episodes).problems
+    assert (problem.code, problem.where) == ("action-lag", "episode 11")
+
+
+@pytest.mark.parametrize(
+    ("factors", "named"),
+    [((-1, 1, 1, 1, 1, 1, 1), "(-1, 1, 1, 1, 1, 1)"), ((0.5,) * 3 + (1,) * 4, "(0.5, 0.5, 0.5, 1, 1, 1)")],
+)
+def test_a_wrong_sign_or_scale_is_named(factors: tuple[float, ...], named: str) -> None:
+    report = audit([with_actions(episode, times(*factors)) for episode in CLEAN])
+    assert {problem.code for problem in report.problems} == {"action-scale"}
+    assert named in report.problems[0].message
+
+
+def test_a_few_wrong_frames_are_named() -> None:
+    def spoil(actions: np.ndarray) -> np.ndarray:
+        actions[[5, 9], 2] += 0.3
+        return actions
+
+    (problem,) = audit([CLEAN[0], with_actions(CLEAN[1], spoil)]).problems
+    assert (problem.code, problem.where) == ("action-mismatch", "episode 1, frames 5, 9")
+
+
+def test_another_composition_of_rotations_is_a_mismatch() -> None:
+    random = np.random.default_rng(0)
+    noise = [with_actions(episode, lambda actions: random.uniform(-0.9, 0.9, actions.shape)) for episode in CLEAN]
+    assert "action-mismatch" in codes(noise)
+
+
+def test_commands_that_need_not_be_reached_are_not_compared() -> None:
+    commanded = SPEC.replace(action_mode="relative_to_target")
+    episodes = [replace(with_actions(episode, times(*[2.0] * 6, 1)), spec=commanded) for episode in CLEAN]
+    report = audit(episodes)
+    assert report.problems == ()
+    assert "action_index" not in report.inferred
+
+
+def test_a_flipped_gripper_is_named() -> None:
+    report = audit([with_actions(episode, times(*[1] * 6, -1)) for episode in CLEAN])
+    assert [problem.code for problem in report.problems] == ["gripper-polarity"]
+    assert report.inferred["gripper_polarity"] < -0.9
+    assert "closes under 1, declared as open" in report.problems[0].message
+
+
+def test_another_coding_of_the_gripper_is_named() -> None:
+    def zero_one(actions: np.ndarray) -> np.ndarray:
+        actions[:, 6] = (actions[:, 6] + 1) / 2
+        return actions
+
+    assert "gripper-values" in codes([with_actions(episode, zero_one) for episode in CLEAN])
+
+
+def test_a_gripper_that_never_moves_says_nothing() -> None:
+    def hold(episode: Episode) -> Episode:
+        state = np.array(episode.state)
+        state[:, 6] = 0.08
+        return replace(episode, state=state)
+
+    report = audit([with_actions(hold(episode), times(*[1] * 6, -1)) for episode in CLEAN])
+    assert report.problems == ()
+    assert report.inferred["gripper_polarity"] is None
+
+
+def span(first: int, last: int, sentence: str = "lift it") -> tuple[LanguageSpan, ...]:
+    return (LanguageSpan(first=first, last=last, sentence=sentence, task="lift"),)
+
+
+def spoilt_state(row: int) -> np.ndarray:
+    state = np.array(CLEAN[0].state)
+    state[row, 3] = np.nan
+    return state
+
+
+@pytest.mark.parametrize(
+    ("episode", "code", "where"),
+    [
+        (replace(CLEAN[0], actions=CLEAN[0].actions[:-1]), "length-mismatch", "actions 39"),
+        (
+            replace(CLEAN[0], images={"static": np.zeros((38, 4, 4, 3), np.uint8)}),
+            "length-mismatch",
+            "images.static 38",
+        ),
+        (replace(CLEAN[0], frame_index=np.r_[0:20, 21:41]), "index-gap", "after frame 19"),
+        (replace(CLEAN[0], state=spoilt_state(7)), "not-finite", "frame 7"),
+        (replace(CLEAN[0], language=span(30, 40)), "language-out-of-bounds", "frames 30..40 of 0..39"),
+        (replace(CLEAN[0], language=span(-3, 10)), "language-out-of-bounds", "frames -3..10"),
+        (replace(CLEAN[0], language=span(10, 5)), "language-out-of-bounds", "frames 10..5"),
+        (replace(CLEAN[0], language=span(0, 9, " ")), "language-empty", "frames 0..9"),
+    ],
+)
+def test_broken_streams_are_named(episode: Episode, code: str, where: str) -> None:
+    (problem,) = audit([*CLEAN[1:], episode]).problems
+    assert problem.code == code
+    assert "episode 0" in problem.where
+    assert where in problem.where
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    writer = CalvinWriter(tmp_path / "training")
+    for episode in CLEAN[:3]:
+        writer.append(episode)
+    writer.finish()
+    return tmp_path / "training"
+
+
+def test_a_frame_cut_short_is_unreadable_and_the_rest_is_still_checked(split: Path) -> None:
+    file = frame_file(split, FIRST_FRAME + 50)
+    os.truncate(file, file.stat().st_size // 2)
+    report = audit(split)
+    (problem,) = report.problems
+    assert problem.code == "unreadable"
+    assert file.name in problem.where
+    assert report.exit_code == 2
+    assert (report.frames, report.episodes) == (80, 3)
+
+
+def test_a_frame_that_is_not_finite_is_named(split: Path) -> None:
+    file = frame_file(split, FIRST_FRAME + 50)
+    with np.load(file) as frame:
+        content = dict(frame)
+    np.savez_compressed(file, **content | {"robot_obs": np.full(15, np.inf)})
+    (problem,) = audit(split).problems
+    assert problem.code == "not-finite"
+    assert file.name in problem.where
+
+
+def test_what_cannot_be_opened_is_reported_not_raised(split: Path) -> None:
+    assert audit(split / "nothing").exit_code == 2
+    language = split / "lang_annotations" / "auto_lang_ann.npy"
+    np.save(language, np.array({"run": os.system}, dtype=object))
+    report = audit(split)
+    assert [problem.code for problem in report.problems] == ["unsafe-file"]
+    assert report.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["training", "validation"])
+def test_the_recording_of_calvin_itself_is_clean_and_its_planted_defects_are_found(
+    shared_data: Path, name: str
+) -> None:
+    folder = shared_data / "calvin_sample" / name
+    assert audit(folder).problems == ()
+    episodes = list(read_calvin(folder))
+    for shift in (-1, 1):
+        shifted = [
+            with_actions(episode, lambda actions, by=shift: np.roll(actions, by, axis=0)) for episode in episodes
+        ]
+        (problem,) = audit(shifted).problems
+        assert problem.code == "action-lag"
+        assert f"action[t{shift:+d}]" in problem.message
+    flipped = [with_actions(episode, times(*[1] * 6, -1)) for episode in episodes]
+    assert codes(flipped) == ["gripper-polarity"]
+
+
+def test_report_is_json_for_scripts_and_a_table_for_people() -> None:
+    report = audit([with_actions(episode, times(*[1] * 6, -1)) for episode in CLEAN])
+    record = json.loads(report.to_json())
+    assert set(record) == {"problems", "frames", "episodes", "inferred"}
+    assert set(record["problems"][0]) == {"code", "where", "confidence", "message", "advice"}
+    console = Console(width=160)
+    with console.capture() as capture:
+        print_report(report, console)
+    text = capture.get()
+    assert "gripper-polarity" in text
+    assert "1 problem in 480 frames of 12 episodes" in text
+
+
+def test_places_with_brackets_survive_the_table() -> None:
+    problem = Problem(code="unreadable", where="[red]x", confidence=1.0, message="shape [N, 7]", advice="-")
+    console = Console(width=160)
+    with console.capture() as capture:
+        print_report(AuditReport(problems=(problem,), frames=0, episodes=1, inferred={}), console)
+    assert "[red]x" in capture.get()
+    assert "shape [N, 7]" in capture.get()
