@@ -134,3 +134,13 @@ def test_a_folder_without_store_or_shards_says_so(tmp_path: Path, store: Path) -
         Store.open(tmp_path)
     with pytest.raises(DatasetError, match="no shards"):
         Store.open(store)
+
+
+def test_an_open_store_holds_no_files_open_and_cannot_be_written_through(store: Path) -> None:
+    for number in range(3):
+        write_shard(store, f"{number}", [make_episode("open", 5)])
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    episodes = list(Store.open(store))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    with pytest.raises(ValueError, match="read-only"):
+        episodes[0].images["static"][0] = 0

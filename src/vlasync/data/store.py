@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,11 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vlasync.errors import DatasetError
+from vlasync.files import write_text
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode, LanguageSpan
 
@@ -54,9 +56,7 @@ def create_store(path: Path, spec: SyncSpec) -> None:
     text = json.dumps({"format": STORE_FORMAT, "spec": json.loads(spec.to_json())}, indent=2, sort_keys=True)
     try:
         (path / "shards").mkdir(parents=True, exist_ok=True)
-        unfinished = path / f".store.json.{os.getpid()}"
-        unfinished.write_text(text)
-        unfinished.replace(path / "store.json")
+        write_text(path / "store.json", text)
     except OSError as error:
         raise DatasetError(f"{path}: cannot make a store there ({error.strerror}); choose another folder") from error
 
@@ -264,11 +264,23 @@ def _open_shard(folder: Path, spec: SyncSpec) -> _Shard:
 
 
 def _map(file: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """A read-only memory map of an `.npy` file that must have this shape and type."""
+    """A read-only memory map of an `.npy` file that must have this shape and type.
+
+    Mapped by torch, because Python's own map holds the file open and a process may hold only some hundred files.
+    """
+    expected = np.dtype(dtype)
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        with file.open("rb") as stream:
+            np.lib.format.read_magic(stream)
+            got_shape, _, got_dtype = np.lib.format.read_array_header_1_0(stream)
+            first = stream.tell()
+        size = file.stat().st_size
     except (OSError, ValueError, EOFError) as error:
-        raise DatasetError(f"{file}: missing or cut short ({error}); delete the shard and record it again") from error
-    if array.shape != shape or array.dtype != np.dtype(dtype):
-        raise DatasetError(f"{file}: got {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
-    return np.asarray(array)
+        raise DatasetError(f"{file}: missing or damaged ({error}); delete the shard and record it again") from error
+    if got_shape != shape or got_dtype != expected:
+        raise DatasetError(f"{file}: got {got_dtype} {got_shape}, expected {expected} {shape}")
+    if size != (needed := first + math.prod(shape) * expected.itemsize):
+        raise DatasetError(f"{file}: cut short, {size} bytes of {needed}; delete the shard and record it again")
+    content = torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8).numpy()
+    content.flags.writeable = False
+    return content[first:].view(expected).reshape(shape)
