@@ -122,7 +122,7 @@ def _box(x: float, y: float, z: float) -> Vector:
 def _open_drawer(view: View) -> Motion:
     """Reach into the gap behind the handle's bar from above, and pull."""
     return Motion(
-        entry=_box(0.18, -0.208 - view.scene[1], 0.362),
+        entry=_box(0.18, -0.208 - view.scene[1], 0.368),
         axis=-UP,
         stroke=-AWAY,
         gripper=OPEN,
@@ -135,7 +135,7 @@ def _open_drawer(view: View) -> Motion:
 def _close_drawer(view: View) -> Motion:
     """Come down in front of the handle's bar, and push."""
     return Motion(
-        entry=_box(0.18, -0.305 - view.scene[1], 0.362),
+        entry=_box(0.18, -0.305 - view.scene[1], 0.368),
         axis=-UP,
         stroke=AWAY,
         gripper=OPEN,
@@ -148,7 +148,7 @@ def _close_drawer(view: View) -> Motion:
 def _move_slider(view: View, *, side: Literal[-1, 1]) -> Motion:
     """Reach in beside the door's handle with closed fingers, and push it to `side` (+1 right)."""
     return Motion(
-        entry=_box(0.04 - view.scene[0] - side * 0.06, 0.0, 0.525),
+        entry=_box(0.04 - view.scene[0] - side * 0.06, -0.010, 0.52),
         axis=AWAY,
         stroke=side * RIGHT,
         gripper=CLOSED,

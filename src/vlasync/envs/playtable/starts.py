@@ -153,3 +153,22 @@ def _sample_bystander(
         if apart and not any(box.contains(place[:2]) for box in keep_clear):
             return place
     raise RuntimeError(f"no free place for a block in {_MAX_TRIES} tries; the cabinet should always have one")
+
+
+def calvin_blocks(rng: np.random.Generator) -> NDArray[np.float64]:
+    """`[18]` x y z and Euler xyz of three blocks as CALVIN's own random reset places them: anywhere, in any yaw.
+
+    Each falls on the table or on either side of the cabinet; no two blocks touch.
+    """
+    areas = (
+        _Box(x=(0.0, 0.35), y=(-0.15, -0.03)),
+        _Box(x=(-0.32, -0.16), y=(0.05, 0.12)),
+        _Box(x=(-0.05, 0.13), y=(0.05, 0.12)),
+    )
+    places: list[NDArray[np.float64]] = []
+    while len(places) < len(BLOCKS):
+        place = areas[rng.integers(len(areas))].sample(rng)
+        if all(np.linalg.norm(place - other) > _MIN_DISTANCE for other in places):
+            places.append(place)
+    yaws = rng.uniform(-np.pi, np.pi, size=len(BLOCKS))
+    return np.concatenate([[*place, _BLOCK_Z["table"], 0.0, 0.0, yaw] for place, yaw in zip(places, yaws, strict=True)])
