@@ -22,8 +22,9 @@ def test_pixels_equal_those_of_the_vlms_own_processor(tiny_folder, size):
     image = smooth_image(size)
     expected = torch.as_tensor(processor(images=[image], return_tensors="pt")["pixel_values"]).reshape(1, 3, 32, 32)
     got = prepare_images(torch.from_numpy(image).permute(2, 0, 1)[None], transform)
-    tolerance = 1e-5 if size == 32 else 2 / 255 / min(transform.std)
-    assert (got - expected).abs().max() <= tolerance
+    level = 1 / 255 / min(transform.std)
+    assert (got - expected).abs().max() <= (1e-5 if size == 32 else 2 * level)
+    assert (got - expected).abs().mean() <= 0.1 * level
 
 
 def test_a_shift_moves_the_whole_image_and_repeats_its_border():

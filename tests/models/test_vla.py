@@ -104,6 +104,16 @@ def test_training_shifts_images_and_evaluation_does_not(tiny_folders, spec, make
         assert not torch.equal(vla(batch).pose, vla(batch).pose)
 
 
+def test_the_frames_of_a_window_are_shifted_alike(tiny_folders, spec, make_batch):
+    vla = build_vla(tiny_folders["smolvlm"], SMALL, spec).train()
+    batch = make_batch(2, 4, 3)
+    still = {name: image[:, :1].expand_as(image) for name, image in batch.images.items()}
+    seen = []
+    vla.vlm.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[2].unflatten(0, (2, 4))))
+    vla(dataclasses.replace(batch, images=still))
+    assert (seen[0] == seen[0][:, :1]).all()
+
+
 def test_a_perfect_prediction_decodes_to_the_demonstrated_actions(tiny_folders, spec, make_batch):
     vla = build_vla(tiny_folders["smolvlm"], SMALL, spec)
     batch = make_batch(2, 4, 3)
