@@ -65,7 +65,7 @@ class InverseKinematics:
     def _step(
         self, joints: NDArray[np.float64], position: NDArray[np.float64], quaternion: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """dq = J^T (J J^T + lambda^2 I)^-1 e + (I - J^+ J) k (q_rest - q)  (Nakamura & Hanafusa 1986)."""
+        """One step: dq = J^T (J J^T + lambda^2 I)^-1 e + (I - J^+ J) k (q_rest - q)  (Nakamura & Hanafusa 1986)."""
         data = self._data
         data.qpos[self._joints] = joints
         mujoco.mj_kinematics(self._model, data)

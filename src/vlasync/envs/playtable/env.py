@@ -1,7 +1,7 @@
 """The play table as a Gymnasium environment with CALVIN's timing, observations and actions.
 
-One step is 8 physics steps of 1/240 s with constant joint targets, then the logic of button, switch and lights, then the
-observation: 30 Hz. Rewards are 0 and episodes have no end; `tasks.achieved` judges between two snapshots.
+One step is 8 physics steps of 1/240 s with constant joint targets, then the logic of button, switch and lights, then
+the observation: 30 Hz. Rewards are 0 and episodes have no end; `tasks.achieved` judges between two snapshots.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
     """A Franka Panda at CALVIN's scene D.
 
     Observations are dicts that make a `vlasync.types.Observation`: `images` (camera -> `[H, W', 3]` uint8), `state`
-    `[15]` (CALVIN's `robot_obs`) and `scene` `[24]` (`scene_obs`). Actions are `[7]`: an increment of the target pose in
-    world axes, in units of 0.02 m and 0.05 rad, and a gripper command that is exactly -1 (close) or +1 (open).
+    `[15]` (CALVIN's `robot_obs`) and `scene` `[24]` (`scene_obs`). Actions are `[7]`: an increment of the target pose
+    in world axes, in units of 0.02 m and 0.05 rad, and a gripper command that is exactly -1 (close) or +1 (open).
 
     Attributes:
         sync_spec: what observations and actions mean.
@@ -102,7 +102,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         Args:
             seed: of the blocks' places.
             options: `robot_obs` and `scene_obs` may also be given here, Gymnasium's way.
-            robot_obs: `[15]`; joints and gripper width bind, the TCP follows from them. CALVIN's neutral pose by default.
+            robot_obs: `[15]`, of which joints and gripper width bind; CALVIN's neutral pose by default.
             scene_obs: `[24]`; random blocks by default.
 
         Returns:

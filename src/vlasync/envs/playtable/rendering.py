@@ -1,8 +1,7 @@
-"""Headless rendering: choose an OpenGL that works without a screen, then draw cameras of any size with it."""
+"""Draws the play table's cameras without a screen; one OpenGL context per image size."""
 
 from __future__ import annotations
 
-import ctypes.util
 import os
 from collections.abc import Mapping
 
@@ -10,28 +9,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from vlasync.envs.playtable.backend import INSTALL, require_backend
 from vlasync.errors import RenderingError
 from vlasync.spec import Camera
-
-INSTALL = "install one: `apt-get install libegl1 libgl1-mesa-dri` for EGL, or `apt-get install libosmesa6` for OSMesa"
-
-# What MuJoCo's own module of a backend loads; without it the import fails deep inside PyOpenGL.
-LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}
-
-
-def choose_backend() -> None:
-    """Set `MUJOCO_GL` to EGL, else to OSMesa, unless the user has set it. Call before the first renderer is made.
-
-    Raises:
-        RenderingError: neither is installed.
-    """
-    if os.environ.get("MUJOCO_GL"):
-        return
-    for backend, library in LIBRARIES.items():
-        if ctypes.util.find_library(library):
-            os.environ["MUJOCO_GL"] = backend
-            return
-    raise RenderingError(f"no OpenGL that works without a screen was found; {INSTALL}")
 
 
 class CameraRenderer:
@@ -42,7 +22,7 @@ class CameraRenderer:
         self._sizes: dict[tuple[int, int], mujoco.Renderer] = {}
         if not cameras:
             return
-        choose_backend()
+        require_backend()
         for name, camera in cameras.items():
             size = (camera.height, camera.width)
             if size not in self._sizes:
