@@ -8,6 +8,7 @@ import pytest
 
 from vlasync.evaluation.videos import (
     CAMERA_HEIGHT,
+    HOLD_SECONDS,
     MAX_BYTES,
     MAX_VIDEO_FRAMES,
     TITLE_HEIGHT,
@@ -25,15 +26,17 @@ def decode(video: bytes) -> tuple[np.ndarray, float]:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 40])
-def test_every_step_becomes_a_frame(steps, record_rollout):
-    frames, _ = decode(render_video(record_rollout(steps=steps), 30.0))
-    assert len(frames) == steps
+def test_every_step_becomes_a_frame_and_the_last_one_stays(steps, record_rollout):
+    frames, rate = decode(render_video(record_rollout(steps=steps), 30.0))
+    assert rate == 10
+    assert len(frames) == steps + 10
+    assert np.abs(frames[-1].astype(int) - frames[steps]).mean() < 1
 
 
 def test_a_long_rollout_is_thinned_but_keeps_its_duration(record_rollout):
     frames, rate = decode(render_video(record_rollout(steps=360), 30.0))
-    assert len(frames) <= MAX_VIDEO_FRAMES + 1
-    assert len(frames) / rate == pytest.approx(12, rel=0.02)
+    assert len(frames) / rate == pytest.approx(3 * 360 / 30 + HOLD_SECONDS, rel=0.02)
+    assert len(frames) <= MAX_VIDEO_FRAMES + 1 + HOLD_SECONDS * rate
 
 
 def test_browsers_can_play_it(record_rollout):

@@ -30,6 +30,9 @@ MARGIN = 12
 # The plot is drawn twice as large and reduced: Pillow's lines have no antialiasing of their own.
 OVERSAMPLING = 2
 MAX_VIDEO_FRAMES = 120
+# A task takes the play table half a second to a second: too fast to follow, and over before the outcome can be read.
+PLAYBACK_SPEED = Fraction(1, 3)
+HOLD_SECONDS = 1
 # 210 kB are 280 kB as a data URI; the encoder may spend them, a still scene takes far less.
 MAX_BYTES = 210_000
 
@@ -112,7 +115,7 @@ class ActionPlot:
 
 
 def render_video(recording: RolloutRecording, rate_hz: float) -> bytes:
-    """Draw and encode a rollout.
+    """Draw and encode a rollout at `PLAYBACK_SPEED`, with its last frame held for `HOLD_SECONDS`.
 
     A rollout of more than `MAX_VIDEO_FRAMES` steps is thinned evenly, its frame rate with it, so time stays true.
 
@@ -143,7 +146,9 @@ def render_video(recording: RolloutRecording, rate_hz: float) -> bytes:
         frame = canvas.copy()
         _draw_status(frame, recording, step)
         frames.append(np.asarray(frame))
-    return _encode(frames, Fraction(rate_hz / stride).limit_denominator(1000))
+    rate = Fraction(rate_hz).limit_denominator(1000) * PLAYBACK_SPEED / stride
+    frames += [frames[-1]] * round(HOLD_SECONDS * rate)
+    return _encode(frames, rate)
 
 
 def video_data_uri(video: bytes) -> str:
