@@ -10,7 +10,7 @@ Every task is one motion: go *in* along an axis through a funnel that narrows on
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -33,17 +33,20 @@ STROKE = 0.04
 
 # The funnel: at `x` metres outside of the tolerance the TCP keeps `SLOPE * x` back from the entry point.
 SLOPE = 4.0
-# Radians of yaw error that do not matter, and metres in the funnel that a further radian counts for.
-YAW_TOLERANCE, YAW_LEVER = 0.1, 0.08
+# Radians of turn that do not matter, and metres in the funnel that a further radian counts for.
+TURN_TOLERANCE, TURN_LEVER = 0.1, 0.08
 # The stroke fades in over this distance before the entry point, and out over this distance beyond its reach.
 ENGAGE, RELEASE = 0.02, 0.01
 
 # Directions of the world frame. The switch slides up the cabinet's front, 60 degrees from the horizontal.
 RIGHT, AWAY, UP = np.eye(3)
-UP_THE_FRONT = 0.5 * AWAY + 0.866 * UP
+UP_THE_FRONT = 0.5 * AWAY + np.sqrt(0.75) * UP
 
 OPEN, CLOSED = SyncSpec.CALVIN.gripper_open, SyncSpec.CALVIN.gripper_closed
-NEUTRAL_EULER = np.array(NEUTRAL[3:6])
+NEUTRAL_TURN = np.array(NEUTRAL[3:6])
+# Fingers pointing forward as well as down. The arm could not reach the switch with the hand straight above it, and from
+# here the fingers push it square to its way up the front.
+TILTED_TURN = NEUTRAL_TURN + np.array([0.0, -0.7, 0.0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,8 @@ class Motion:
         reach: `[3]` error across the axis up to which the stroke goes on; wider, since the TCP leaves the entry point
             before it touches what it pushes.
         hover: distance that the TCP keeps before the entry point while it is far off the axis.
-        yaw: wanted yaw of the gripper.
+        turn: `[3]` extrinsic xyz Euler angles of the gripper on the way in.
+        stroke_turn: `[3]` the same during the stroke.
         ready: False while the stroke has to wait (for the fingers to close).
     """
 
@@ -111,7 +115,8 @@ class Motion:
     tolerance: Vector
     reach: Vector
     hover: float
-    yaw: float = float(NEUTRAL_EULER[2])
+    turn: Vector = field(default_factory=NEUTRAL_TURN.copy)
+    stroke_turn: Vector = field(default_factory=NEUTRAL_TURN.copy)
     ready: bool = True
 
 
@@ -173,33 +178,41 @@ def _press_button(view: View) -> Motion:
 
 
 def _raise_switch(view: View) -> Motion:
-    """Touch the switch's bar from the front with closed fingers, and push up the slope."""
+    """Reach under the switch's bar from the front with closed fingers, and push up the slope."""
     return Motion(
-        entry=_box(0.30, -0.012, 0.515) + view.scene[3] * UP_THE_FRONT,
+        entry=_box(0.30, -0.010, 0.488) + view.scene[3] * UP_THE_FRONT,
         axis=AWAY,
         stroke=UP_THE_FRONT,
         gripper=CLOSED,
         tolerance=_box(0.02, 0.0, 0.01),
         reach=_box(0.04, 0.0, 0.03),
         hover=0.06,
+        turn=TILTED_TURN,
+        stroke_turn=TILTED_TURN,
     )
 
 
 def _lower_switch(view: View) -> Motion:
     """Come down on the switch's bar with closed fingers, and push down the slope."""
     return Motion(
-        entry=_box(0.30, 0.02, 0.555) + view.scene[3] * UP_THE_FRONT,
+        entry=_box(0.30, 0.028, 0.562) + view.scene[3] * UP_THE_FRONT,
         axis=-UP,
         stroke=-UP_THE_FRONT,
         gripper=CLOSED,
         tolerance=_box(0.02, 0.01, 0.0),
         reach=_box(0.04, 0.03, 0.0),
         hover=0.06,
+        turn=TILTED_TURN,
+        stroke_turn=TILTED_TURN,
     )
 
 
 def _push_block(view: View, *, color: str, side: Literal[-1, 1]) -> Motion:
-    """Straddle the block with open fingers, and drag it to `side` (+1 right) with the finger behind it."""
+    """Straddle the block with open fingers, and drag it to `side` (+1 right) with the finger behind it.
+
+    The fingers stand along the block on the way in, and square to the stroke then: pushed by a slanting finger, the
+    block would slip out sideways.
+    """
     center, yaw = view.block(color)
     return Motion(
         entry=center + 0.005 * UP,
@@ -209,7 +222,7 @@ def _push_block(view: View, *, color: str, side: Literal[-1, 1]) -> Motion:
         tolerance=_box(0.012, 0.012, 0.0),
         reach=_box(0.035, 0.025, 0.0),
         hover=0.09,
-        yaw=_grip_yaw(view, yaw),
+        turn=_grip_turn(view, yaw),
     )
 
 
@@ -217,6 +230,7 @@ def _lift_block(view: View, *, color: str) -> Motion:
     """Come down over the block with open fingers, close them, and lift once their width shows the block."""
     center, yaw = view.block(color)
     entry = center + 0.005 * UP
+    turn = _grip_turn(view, yaw)
     offset = np.abs(entry - view.tcp)
     # Closing begins at the block; once begun it holds on over a larger range, so that the label does not flicker.
     margin = 0.03 if view.closing else 0.012
@@ -229,14 +243,16 @@ def _lift_block(view: View, *, color: str) -> Motion:
         tolerance=_box(0.01, 0.01, 0.0),
         reach=_box(0.03, 0.03, 0.0),
         hover=0.09,
-        yaw=_grip_yaw(view, yaw),
+        turn=turn,
+        stroke_turn=turn,
         ready=around and view.closing and view.width < 0.06,
     )
 
 
-def _grip_yaw(view: View, block_yaw: float) -> float:
-    """The yaw nearest to the gripper's own at which its fingers stand along the block's long sides."""
-    return float(view.euler[2] + _wrap(block_yaw - view.euler[2], period=np.pi))
+def _grip_turn(view: View, block_yaw: float) -> Vector:
+    """`[3]` the turn nearest to the gripper's own at which its fingers stand along the block's long sides."""
+    yaw = view.euler[2] + _wrap(block_yaw - view.euler[2], period=np.pi)
+    return np.array([NEUTRAL_TURN[0], NEUTRAL_TURN[1], yaw])
 
 
 def _wrap(angle: float | Vector, *, period: float = 2 * np.pi) -> Vector:
@@ -244,24 +260,24 @@ def _wrap(angle: float | Vector, *, period: float = 2 * np.pi) -> Vector:
     return np.asarray((angle + period / 2) % period - period / 2)
 
 
-def _follow(view: View, motion: Motion) -> Vector:
-    """The TCP's wanted change of position `[3]`, before gain and clipping."""
+def _follow(view: View, motion: Motion) -> tuple[Vector, Vector]:
+    """The TCP's wanted change of position `[3]` and of Euler angles `[3]`, before gain and clipping."""
     offset = motion.entry - view.tcp
     ahead = float(offset @ motion.axis)
     across = np.abs(offset - ahead * motion.axis)
-    turn = abs(float(_wrap(motion.yaw - view.euler[2])))
 
-    inside = np.clip((2 * ENGAGE - ahead) / ENGAGE, 0.0, 1.0)
     within = np.clip(1.0 - np.linalg.norm(np.maximum(across - motion.reach, 0.0)) / RELEASE, 0.0, 1.0)
-    engaged = float(inside * within) if motion.ready else 0.0
+    arrived = float(np.clip((2 * ENGAGE - ahead) / ENGAGE, 0.0, 1.0) * within)
+    engaged = arrived if motion.ready else 0.0
+    turn = _wrap(motion.turn + engaged * _wrap(motion.stroke_turn - motion.turn) - view.euler)
 
     outside = float(np.linalg.norm(np.maximum(across - motion.tolerance, 0.0)))
-    outside += YAW_LEVER * max(turn - YAW_TOLERANCE, 0.0)
-    back = (1.0 - inside * within) * min(motion.hover, SLOPE * outside)
+    outside += TURN_LEVER * max(float(np.abs(turn).max()) - TURN_TOLERANCE, 0.0)
+    back = (1.0 - arrived) * min(motion.hover, SLOPE * outside)
 
     change = offset - back * motion.axis
-    direction = motion.stroke / np.linalg.norm(motion.stroke)
-    return change + engaged * (STROKE - float(change @ direction)) * direction
+    along_stroke = float(change @ motion.stroke)
+    return change + engaged * (STROKE - along_stroke) * motion.stroke, turn
 
 
 _MOTIONS: dict[str, Callable[[View], Motion]] = {
@@ -302,8 +318,6 @@ class Expert:
         """
         view = View.of(observation)
         motion = self._motion(view)
-        turn = _wrap(np.array([*NEUTRAL_EULER[:2], motion.yaw]) - view.euler)
-        moves = np.concatenate(
-            [_follow(view, motion) / SyncSpec.CALVIN.position_scale_m, turn / SyncSpec.CALVIN.rotation_scale_rad]
-        )
+        change, turn = _follow(view, motion)
+        moves = np.concatenate([change / SyncSpec.CALVIN.position_scale_m, turn / SyncSpec.CALVIN.rotation_scale_rad])
         return np.append(np.clip(GAIN * moves, -1.0, 1.0), motion.gripper)

@@ -1,0 +1,120 @@
+"""Recordings: whole, repeatable byte for byte, resumable, and readable in both formats."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vlasync.data.readers.calvin import read_calvin
+from vlasync.data.store import Store
+from vlasync.errors import VlasyncError
+from vlasync.recording import RecordingConfig, calvin_cameras, record
+
+SCRIPT = """
+from pathlib import Path
+from vlasync.recording import RecordingConfig, calvin_cameras, record
+if __name__ == "__main__":
+    record(RecordingConfig(out=Path({out!r}), tasks=("move_slider_left", "turn_on_led"), episodes_per_task=3,
+                           cameras=calvin_cameras(32, 16), workers=2, shard_episodes=1, seed=5))
+"""
+
+
+def tiny(out: Path, **changes) -> RecordingConfig:
+    config = RecordingConfig(
+        out=out,
+        tasks=("move_slider_left", "turn_on_led"),
+        episodes_per_task=3,
+        cameras=calvin_cameras(32, 16),
+        workers=1,
+        shard_episodes=1,
+        seed=5,
+    )
+    return dataclasses.replace(config, **changes)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return record(tiny(tmp_path_factory.mktemp("recording") / "data"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def shards(folder: Path) -> list[Path]:
+    return sorted((folder / "shards").glob("[!.]*"))
+
+
+def test_a_recording_holds_what_was_asked_for(recorded):
+    store = Store.open(recorded)
+    assert len(store) == 6
+    assert [episode.language[0].task for episode in store] == ["move_slider_left", "turn_on_led"] * 3
+    numbers = np.concatenate([episode.frame_index for episode in store])
+    assert len(np.unique(numbers)) == store.num_frames
+    assert store[0].images["static"].shape[1:] == (32, 32, 3)
+    assert len({episode.images["static"][0].tobytes() for episode in store}) == 6
+
+
+def test_killed_and_resumed_with_other_workers_it_has_the_same_bytes(recorded, tmp_path):
+    out, script = tmp_path / "data", tmp_path / "run.py"
+    script.write_text(SCRIPT.format(out=str(out)))
+    process = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not shards(out) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = {shard: shard.stat().st_mtime_ns for shard in shards(out)}
+    assert 0 < len(kept) < 6
+    wait_for_group_to_end(process.pid)
+    record(tiny(out, workers=2))
+    assert {shard: shard.stat().st_mtime_ns for shard in kept} == kept
+    assert contents(out) == contents(recorded)
+
+
+def wait_for_group_to_end(group: int) -> None:
+    """Workers notice that their parent is gone; an orphan would write on beside the next run."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("recording processes outlived their parent")
+
+
+def test_a_complete_recording_is_kept(recorded):
+    before = contents(recorded)
+    record(tiny(recorded))
+    assert contents(recorded) == before
+
+
+def test_another_recording_in_the_same_folder_is_refused(recorded):
+    with pytest.raises(VlasyncError, match="seed 5, asked for 6"):
+        record(tiny(recorded, seed=6))
+
+
+def test_the_calvin_layout_holds_the_same_demonstrations(recorded, tmp_path):
+    out = record(tiny(tmp_path / "calvin", format="calvin"))
+    assert record(tiny(tmp_path / "calvin", format="calvin")) == out
+    store, calvin = Store.open(recorded), read_calvin(out)
+    assert len(calvin) == len(store)
+    for ours, theirs in zip(store, calvin, strict=True):
+        np.testing.assert_array_equal(theirs.state, ours.state)
+        np.testing.assert_array_equal(theirs.actions, ours.actions)
+        np.testing.assert_array_equal(theirs.images["gripper"][3], ours.images["gripper"][3])
+        assert theirs.language == ours.language
+
+
+def test_settings_that_cannot_work_are_refused(tmp_path):
+    with pytest.raises(VlasyncError, match="did you mean"):
+        tiny(tmp_path, tasks=("move_slider",))
+    with pytest.raises(VlasyncError, match="workers is 0"):
+        tiny(tmp_path, workers=0)
