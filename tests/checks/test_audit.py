@@ -151,6 +151,19 @@ def test_a_flipped_gripper_is_named() -> None:
     assert "closes under 1, declared as open" in report.problems[0].message
 
 
+def test_a_gripper_that_bounces_or_is_forced_open_is_no_defect() -> None:
+    """Widths in millimetres as fingers show them that close on a block, and that are wedged open by a switch."""
+    bounce = [80] * 15 + [33, 40, 36] + [38] * 22
+    forced = [80, 27, 9, 3, 1] + [0] * 20 + [12, 30, 45, 60, 80] + [80] * 10
+    closes = np.r_[np.ones(14), -np.ones(26)]
+    for width, command in ((bounce, closes), (forced, -np.ones(40))):
+        state, actions = np.array(CLEAN[0].state), np.array(CLEAN[0].actions)
+        state[:, 6], actions[:, 6] = np.array(width) / 1000, command
+        assert codes([replace(CLEAN[0], state=state, actions=actions)]) == []
+        flipped = actions * ([1] * 6 + [-1])
+        assert codes([replace(CLEAN[0], state=state, actions=flipped)]) == ["gripper-polarity"]
+
+
 def test_another_coding_of_the_gripper_is_named() -> None:
     def zero_one(actions: np.ndarray) -> np.ndarray:
         actions[:, 6] = (actions[:, 6] + 1) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,10 @@ CONTRADICTION = -0.5
 """Polarity below which command and width contradict one another."""
 
 DOUBT = 0.9
-"""At some lag even an obedient gripper seems to defy a single stroke: obedience this nearly as clear is believed."""
+"""Where commands obey this nearly as clearly at another lag, they are late rather than the wrong way round."""
+
+STROKE_FRAMES = 10
+"""Frames after a new command whose motion is taken for its effect; later motion may be forced by what is touched."""
 
 
 class GripperCheck:
@@ -29,7 +33,7 @@ class GripperCheck:
 
     Polarity is the travel of the fingers in the commanded direction minus the travel against it, over all travel: +1
     where the gripper always obeys, -1 where the two numbers are the wrong way round. A stroke takes only a few frames,
-    so commands that are merely late can contradict most of it: the lag at which the polarity is clearest decides.
+    so commands that are merely late contradict most of it too; they obey at another lag, and are not reported here.
     """
 
     def __init__(self) -> None:
@@ -50,15 +54,15 @@ class GripperCheck:
             )
         travel = _travel_by_lag(episode)
         self._travel += travel
-        polarity = _polarity(travel)
-        if polarity is not None and polarity < CONTRADICTION:
+        polarity = _polarity(travel)[0]
+        if polarity < CONTRADICTION and np.nanmax(_polarity(travel)) < DOUBT * -polarity:
             self._findings.add(
                 "gripper-polarity",
                 episode.name,
                 f"the gripper closes under {spec.gripper_open:g}, declared as open, and opens under "
                 f"{spec.gripper_closed:g}, declared as closed",
                 "flip the sign of the gripper command, or swap gripper_open and gripper_closed in the SyncSpec",
-                confidence=-polarity,
+                confidence=-float(polarity),
             )
 
     def problems(self) -> list[Problem]:
@@ -67,7 +71,11 @@ class GripperCheck:
 
     def inferred(self) -> dict[str, Any]:
         """Polarity over all episodes, and the travel in metres that it was measured on."""
-        return {"gripper_polarity": _polarity(self._travel), "gripper_travel_m": float(self._travel[0].sum())}
+        polarity = float(_polarity(self._travel)[0])
+        return {
+            "gripper_polarity": None if math.isnan(polarity) else polarity,
+            "gripper_travel_m": float(self._travel[0].sum()),
+        }
 
 
 def _travel_by_lag(episode: Episode) -> NDArray[np.float64]:
@@ -75,18 +83,16 @@ def _travel_by_lag(episode: Episode) -> NDArray[np.float64]:
     spec = episode.spec
     middle = (spec.gripper_open + spec.gripper_closed) / 2
     opening = np.sign((episode.actions[:, 6] - middle) * (spec.gripper_open - spec.gripper_closed))
+    switched = np.flatnonzero(np.diff(opening, prepend=np.nan) != 0)  # the first frame counts as a new command
+    since = np.arange(len(opening)) - switched[np.searchsorted(switched, np.arange(len(opening)), side="right") - 1]
+    opening[since >= STROKE_FRAMES] = 0.0
     change = np.diff(episode.state[:, spec.state_slice("gripper_width")][:, 0])
     change[np.abs(change) <= MOVING_M] = 0.0
     obeyed = [np.multiply(*aligned(opening, change, lag)) for lag in LAGS]
     return np.array([(part.clip(min=0).sum(), -part.clip(max=0).sum()) for part in obeyed])
 
 
-def _polarity(travel: NDArray[np.float64]) -> float | None:
-    """Polarity at the lag where it is clearest; None where the fingers hardly moved."""
+def _polarity(travel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Polarity at every lag, `[len(LAGS)]`; NaN where the fingers hardly moved."""
     total = travel.sum(axis=1)
-    moved = total > DECISIVE_TRAVEL_M
-    if not moved[0]:
-        return None
-    polarity = (travel[moved, 0] - travel[moved, 1]) / total[moved]
-    obeyed, defied = float(polarity.max()), float(-polarity.min())
-    return obeyed if obeyed >= DOUBT * defied else -defied
+    return np.where(total > DECISIVE_TRAVEL_M, (travel[:, 0] - travel[:, 1]) / np.maximum(total, MOVING_M), np.nan)
