@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vlasync.checks.alignment import LAGS, aligned
+from vlasync.checks.alignment import aligned
 from vlasync.checks.findings import Findings, Problem, name_frames
+from vlasync.checks.motion import motion_lag
 from vlasync.types import Episode
 
 MOVING_M = 1e-3
@@ -21,9 +21,6 @@ DECISIVE_TRAVEL_M = 0.02
 CONTRADICTION = -0.5
 """Polarity below which command and width contradict one another."""
 
-DOUBT = 0.9
-"""Where commands obey this nearly as clearly at another lag, they are late rather than the wrong way round."""
-
 STROKE_FRAMES = 10
 """Frames after a new command whose motion is taken for its effect; later motion may be forced by what is touched."""
 
@@ -33,12 +30,13 @@ class GripperCheck:
 
     Polarity is the travel of the fingers in the commanded direction minus the travel against it, over all travel: +1
     where the gripper always obeys, -1 where the two numbers are the wrong way round. A stroke takes only a few frames,
-    so commands that are merely late contradict most of it too; they obey at another lag, and are not reported here.
+    so commands that are merely late contradict most of it too; where the arm's actions are late, those of the gripper
+    may be as late and obey.
     """
 
     def __init__(self) -> None:
         self._findings = Findings()
-        self._travel = np.zeros((len(LAGS), 2))
+        self._travel = np.zeros(2)
 
     def look(self, episode: Episode) -> None:
         """Compare one episode's gripper commands with the change of width that follows."""
@@ -52,17 +50,17 @@ class GripperCheck:
                 f"gripper commands are neither {spec.gripper_open:g} (open) nor {spec.gripper_closed:g} (closed)",
                 "declare the real numbers as gripper_open and gripper_closed, or convert the commands",
             )
-        travel = _travel_by_lag(episode)
+        travel = max((_travel(episode, lag) for lag in {0, motion_lag(episode)}), key=_polarity)
         self._travel += travel
-        polarity = _polarity(travel)[0]
-        if polarity < CONTRADICTION and np.nanmax(_polarity(travel)) < DOUBT * -polarity:
+        polarity = _polarity(travel)
+        if travel.sum() > DECISIVE_TRAVEL_M and polarity < CONTRADICTION:
             self._findings.add(
                 "gripper-polarity",
                 episode.name,
                 f"the gripper closes under {spec.gripper_open:g}, declared as open, and opens under "
                 f"{spec.gripper_closed:g}, declared as closed",
                 "flip the sign of the gripper command, or swap gripper_open and gripper_closed in the SyncSpec",
-                confidence=-float(polarity),
+                confidence=-polarity,
             )
 
     def problems(self) -> list[Problem]:
@@ -71,15 +69,13 @@ class GripperCheck:
 
     def inferred(self) -> dict[str, Any]:
         """Polarity over all episodes, and the travel in metres that it was measured on."""
-        polarity = float(_polarity(self._travel)[0])
-        return {
-            "gripper_polarity": None if math.isnan(polarity) else polarity,
-            "gripper_travel_m": float(self._travel[0].sum()),
-        }
+        travel = float(self._travel.sum())
+        polarity = _polarity(self._travel) if travel > DECISIVE_TRAVEL_M else None
+        return {"gripper_polarity": polarity, "gripper_travel_m": travel}
 
 
-def _travel_by_lag(episode: Episode) -> NDArray[np.float64]:
-    """Travel of the fingers with and against the command, in metres, at every lag: `[len(LAGS), 2]`."""
+def _travel(episode: Episode, lag: int) -> NDArray[np.float64]:
+    """Travel of the fingers with and against the command at a lag: two numbers in metres."""
     spec = episode.spec
     middle = (spec.gripper_open + spec.gripper_closed) / 2
     opening = np.sign((episode.actions[:, 6] - middle) * (spec.gripper_open - spec.gripper_closed))
@@ -88,11 +84,10 @@ def _travel_by_lag(episode: Episode) -> NDArray[np.float64]:
     opening[since >= STROKE_FRAMES] = 0.0
     change = np.diff(episode.state[:, spec.state_slice("gripper_width")][:, 0])
     change[np.abs(change) <= MOVING_M] = 0.0
-    obeyed = [np.multiply(*aligned(opening, change, lag)) for lag in LAGS]
-    return np.array([(part.clip(min=0).sum(), -part.clip(max=0).sum()) for part in obeyed])
+    obeyed = np.multiply(*aligned(opening, change, lag))
+    return np.array([obeyed.clip(min=0).sum(), -obeyed.clip(max=0).sum()])
 
 
-def _polarity(travel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Polarity at every lag, `[len(LAGS)]`; NaN where the fingers hardly moved."""
-    total = travel.sum(axis=1)
-    return np.where(total > DECISIVE_TRAVEL_M, (travel[:, 0] - travel[:, 1]) / np.maximum(total, MOVING_M), np.nan)
+def _polarity(travel: NDArray[np.float64]) -> float:
+    """Polarity of a travel with and against the command; 0 where the fingers did not move."""
+    return float((travel[0] - travel[1]) / max(travel.sum(), MOVING_M))

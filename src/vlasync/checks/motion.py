@@ -36,18 +36,12 @@ class MotionCheck:
 
     def look(self, episode: Episode) -> None:
         """Compare one episode's actions with the changes of its pose, at every lag."""
-        spec = episode.spec
-        if spec.action_mode != "relative_to_measured" or len(episode) < 2:
+        compared = _compared(episode)
+        if compared is None:
             return
-        position, euler = spec.state_slice("tcp_position"), spec.state_slice("tcp_euler")
-        pose = np.concatenate([episode.state[:, position], episode.state[:, euler]], axis=1)
-        expected = increments(pose[:-1], pose[1:], spec)
-        actions = np.array(episode.actions[:, :6])
-        clip = np.inf if spec.action_clip is None else spec.action_clip
+        actions, expected = compared
         self._entries += actions.size
-        self._clipped += int((np.abs(actions) >= clip).sum())
-        actions[np.abs(actions) >= clip] = np.nan
-        expected[np.abs(expected) >= clip] = np.nan
+        self._clipped += int(np.isnan(actions).sum())
         for lag in LAGS:
             difference = np.subtract(*aligned(actions, expected, lag))
             self._squares[lag] += float(np.nansum(difference**2))
@@ -76,7 +70,7 @@ class MotionCheck:
         self, episode: Episode, actions: NDArray[np.float64], expected: NDArray[np.float64], wrong: list[int]
     ) -> None:
         """Name the lag or scale that makes an episode's actions fit, or the frames that nothing explains."""
-        rms = {lag: _rms(np.subtract(*aligned(actions, expected, lag))) for lag in LAGS}
+        rms = _rms_by_lag(actions, expected)
         lag = min(rms, key=rms.__getitem__)
         recorded, moved = aligned(actions, expected, 0)
         scale = _scale(recorded, moved)
@@ -106,6 +100,35 @@ class MotionCheck:
                 "correct scale or sign of these dimensions, or declare the real scales in the SyncSpec",
                 confidence=1 - scaled_rms / rms[0],
             )
+
+
+def motion_lag(episode: Episode) -> int:
+    """The lag i at which `action[t + i]` clearly matches the motion of the arm best; 0 where nothing tells."""
+    compared = _compared(episode)
+    if compared is None:
+        return 0
+    rms = _rms_by_lag(*compared)
+    lag = min(rms, key=rms.__getitem__)
+    return lag if rms[lag] < EXPLAINED * rms[0] else 0
+
+
+def _compared(episode: Episode) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Recorded actions `[T, 6]` and changes of the pose `[T - 1, 6]`, NaN where clipped; None where not comparable."""
+    spec = episode.spec
+    if spec.action_mode != "relative_to_measured" or len(episode) < 2:
+        return None
+    position, euler = spec.state_slice("tcp_position"), spec.state_slice("tcp_euler")
+    pose = np.concatenate([episode.state[:, position], episode.state[:, euler]], axis=1)
+    expected = increments(pose[:-1], pose[1:], spec)
+    actions = np.array(episode.actions[:, :6])
+    clip = np.inf if spec.action_clip is None else spec.action_clip
+    actions[np.abs(actions) >= clip] = np.nan
+    expected[np.abs(expected) >= clip] = np.nan
+    return actions, expected
+
+
+def _rms_by_lag(actions: NDArray[np.float64], expected: NDArray[np.float64]) -> dict[int, float]:
+    return {lag: _rms(np.subtract(*aligned(actions, expected, lag))) for lag in LAGS}
 
 
 def _rms(difference: NDArray[np.float64]) -> float:
