@@ -47,6 +47,7 @@ NEUTRAL_TURN = np.array(NEUTRAL[3:6])
 # Fingers pointing forward as well as down. The arm could not reach the switch with the hand straight above it, and from
 # here the fingers push it square to its way up the front.
 TILTED_TURN = NEUTRAL_TURN + np.array([0.0, -0.7, 0.0])
+ALONG_TILTED_FINGERS = np.sin(0.7) * AWAY - np.cos(0.7) * UP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +154,7 @@ def _close_drawer(view: View) -> Motion:
 def _move_slider(view: View, *, side: Literal[-1, 1]) -> Motion:
     """Reach in beside the door's handle with closed fingers, and push it to `side` (+1 right)."""
     return Motion(
-        entry=_box(0.04 - view.scene[0] - side * 0.06, -0.010, 0.52),
+        entry=_box(0.04 - view.scene[0] - side * 0.06, -0.020, 0.515),
         axis=AWAY,
         stroke=side * RIGHT,
         gripper=CLOSED,
@@ -181,12 +182,12 @@ def _raise_switch(view: View) -> Motion:
     """Reach under the switch's bar from the front with closed fingers, and push up the slope."""
     return Motion(
         entry=_box(0.30, -0.010, 0.488) + view.scene[3] * UP_THE_FRONT,
-        axis=AWAY,
+        axis=ALONG_TILTED_FINGERS,
         stroke=UP_THE_FRONT,
         gripper=CLOSED,
-        tolerance=_box(0.02, 0.0, 0.01),
-        reach=_box(0.04, 0.0, 0.03),
-        hover=0.06,
+        tolerance=_box(0.02, 0.008, 0.008),
+        reach=_box(0.04, 0.03, 0.03),
+        hover=0.07,
         turn=TILTED_TURN,
         stroke_turn=TILTED_TURN,
     )
