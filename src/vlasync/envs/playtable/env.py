@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from vlasync.envs.playtable.contacts import ContactReader
-from vlasync.envs.playtable.control import ARM_JOINTS, FINGER_JOINTS, FINGER_OPEN_M, InverseKinematics, TargetPose
+from vlasync.envs.playtable.control import ARM_JOINTS, FINGER_JOINTS, FINGER_OPEN_M, MAX_LEAD_RAD, InverseKinematics, TargetPose
 from vlasync.envs.playtable.rendering import CameraRenderer
 from vlasync.envs.playtable.starts import NEUTRAL, calvin_blocks
 from vlasync.envs.playtable.tasks import BLOCKS, Snapshot
@@ -73,7 +73,6 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         self._index()
         self._bulb = self._led = False
         self._button_down = self._switch_on = False
-        self._command = self.sync_spec.gripper_open
         self._set_state(np.array(NEUTRAL), np.zeros(24))
         self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float64)
         self.observation_space = spaces.Dict(
@@ -96,13 +95,14 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Put the table into a state: a given one, or blocks at random with everything else at rest.
 
-        As in CALVIN one physics step passes before the first observation, and the gripper command of the observation is
-        still the last one given.
+        As in CALVIN one physics step passes before the first observation. Unlike there, the gripper command that the
+        observation shows is the given one and not a leftover of the previous episode, so that episodes do not depend on
+        one another.
 
         Args:
             seed: of the blocks' places.
             options: `robot_obs` and `scene_obs` may also be given here, Gymnasium's way.
-            robot_obs: `[15]`, of which joints and gripper width bind; CALVIN's neutral pose by default.
+            robot_obs: `[15]`, of which joints, gripper width and command bind; CALVIN's neutral pose by default.
             scene_obs: `[24]`; random blocks by default.
 
         Returns:
@@ -131,7 +131,8 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         self._target.move(action, self.sync_spec)
         self._command = float(action[6])
         self._joint_target = self._ik.solve(self._joint_target, self._target.position, self._target.euler)
-        self._data.ctrl[:7] = self._joint_target
+        measured = self._data.qpos[self._arm_positions]
+        self._data.ctrl[:7] = measured + np.clip(self._joint_target - measured, -MAX_LEAD_RAD, MAX_LEAD_RAD)
         self._data.ctrl[7:] = FINGER_OPEN_M if self._command == self.sync_spec.gripper_open else 0.0
         mujoco.mj_step(self._model, self._data, nstep=PHYSICS_STEPS)
         self._refresh()
@@ -186,6 +187,8 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         for columns, pose in zip(self._block_positions, scene[6:].reshape(3, 6), strict=True):
             data.qpos[columns[:3]] = pose[:3]
             data.qpos[columns[3:]] = Rotation.from_euler("xyz", pose[3:]).as_quat(scalar_first=True)
+        closed = robot[14] == self.sync_spec.gripper_closed
+        self._command = self.sync_spec.gripper_closed if closed else self.sync_spec.gripper_open
         data.ctrl[:7] = self._joint_target
         data.ctrl[7:] = robot[6] / 2
         mujoco.mj_forward(self._model, data)

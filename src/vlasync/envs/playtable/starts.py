@@ -88,7 +88,7 @@ def sample_start(task: str, rng: np.random.Generator) -> tuple[NDArray[np.float6
         rng: the only source of chance.
 
     Returns:
-        `robot_obs [15]`, of which only joints and gripper width bind (the TCP's six numbers are the wish that joints
+        `robot_obs [15]`, of which joints, gripper width and command bind (the TCP's six numbers are what the joints
         meet within 1 cm), and `scene_obs [24]`.
 
     Raises:
