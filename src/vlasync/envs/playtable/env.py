@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from vlasync.envs.playtable.contacts import ContactReader
-from vlasync.envs.playtable.control import ARM_JOINTS, FINGER_JOINTS, FINGER_OPEN_M, MAX_LEAD_RAD, InverseKinematics, TargetPose
+from vlasync.envs.playtable.control import ARM_JOINTS, FINGER_JOINTS, FINGER_OPEN_M, InverseKinematics, TargetPose
 from vlasync.envs.playtable.rendering import CameraRenderer
 from vlasync.envs.playtable.starts import NEUTRAL, calvin_blocks
 from vlasync.envs.playtable.tasks import BLOCKS, Snapshot
@@ -131,8 +131,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         self._target.move(action, self.sync_spec)
         self._command = float(action[6])
         self._joint_target = self._ik.solve(self._joint_target, self._target.position, self._target.euler)
-        measured = self._data.qpos[self._arm_positions]
-        self._data.ctrl[:7] = measured + np.clip(self._joint_target - measured, -MAX_LEAD_RAD, MAX_LEAD_RAD)
+        self._data.ctrl[:7] = self._joint_target
         self._data.ctrl[7:] = FINGER_OPEN_M if self._command == self.sync_spec.gripper_open else 0.0
         mujoco.mj_step(self._model, self._data, nstep=PHYSICS_STEPS)
         self._refresh()
