@@ -26,10 +26,10 @@ from vlasync.types import Observation
 Vector = NDArray[np.float64]
 
 # Share of the TCP's error that one step asks for. The arm covers about half of what is asked within the step, so more
-# would overshoot.
-GAIN = 0.45
+# overshoots, and then equal states carry labels that differ with the speed.
+GAIN = 0.3
 # A stroke asks for 0.9 of the largest step.
-STROKE = 0.04
+STROKE = 0.06
 
 # The funnel: at `x` metres outside of the tolerance the TCP keeps `SLOPE * x` back from the entry point.
 SLOPE = 4.0
@@ -44,10 +44,11 @@ UP_THE_FRONT = 0.5 * AWAY + np.sqrt(0.75) * UP
 
 OPEN, CLOSED = SyncSpec.CALVIN.gripper_open, SyncSpec.CALVIN.gripper_closed
 NEUTRAL_TURN = np.array(NEUTRAL[3:6])
-# Fingers pointing forward as well as down. The arm could not reach the switch with the hand straight above it, and from
-# here the fingers push it square to its way up the front.
-TILTED_TURN = NEUTRAL_TURN + np.array([0.0, -0.7, 0.0])
-ALONG_TILTED_FINGERS = np.sin(0.7) * AWAY - np.cos(0.7) * UP
+# Fingers pointing forward as well as down, at what stands on the cabinet's slanting front: the hand stays clear of the
+# front, the arm reaches the switch, and the fingers push it square to its way up.
+TILT = 0.6
+TILTED_TURN = NEUTRAL_TURN - np.array([0.0, TILT, 0.0])
+ALONG_TILTED_FINGERS = np.sin(TILT) * AWAY - np.cos(TILT) * UP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,13 +155,15 @@ def _close_drawer(view: View) -> Motion:
 def _move_slider(view: View, *, side: Literal[-1, 1]) -> Motion:
     """Reach in beside the door's handle with closed fingers, and push it to `side` (+1 right)."""
     return Motion(
-        entry=_box(0.04 - view.scene[0] - side * 0.06, -0.020, 0.515),
-        axis=AWAY,
+        entry=_box(0.04 - view.scene[0] - side * 0.06, 0.0, 0.53),
+        axis=ALONG_TILTED_FINGERS,
         stroke=side * RIGHT,
         gripper=CLOSED,
-        tolerance=_box(0.015, 0.0, 0.02),
-        reach=_box(0.045, 0.0, 0.05),
+        tolerance=_box(0.015, 0.015, 0.015),
+        reach=_box(0.045, 0.04, 0.04),
         hover=0.09,
+        turn=TILTED_TURN,
+        stroke_turn=TILTED_TURN,
     )
 
 
