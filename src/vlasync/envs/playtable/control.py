@@ -4,6 +4,9 @@ The target, not the measured pose, takes the increments: tracking error does not
 target up. Rotations are added component by component to extrinsic xyz Euler angles, as CALVIN does.
 """
 
+# MuJoCo's compiled modules ship without stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import mujoco

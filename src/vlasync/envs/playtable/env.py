@@ -4,11 +4,14 @@ One step is 8 physics steps of 1/240 s with constant joint targets, then the log
 the observation: 30 Hz. Rewards are 0 and episodes have no end; `tasks.achieved` judges between two snapshots.
 """
 
+# MuJoCo's compiled modules ship without stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import mujoco
@@ -47,7 +50,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         sync_spec: what observations and actions mean.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 30}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  # as in Gymnasium
 
     def __init__(self, *, cameras: Mapping[str, Camera] | None = None, render_mode: str | None = None) -> None:
         """Build the simulation.
@@ -58,14 +61,18 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
 
         Raises:
             RenderingError: images are asked for and no headless OpenGL is installed.
-            VlasyncError: a camera of another name.
+            VlasyncError: a camera of another name, or a render mode that cannot be had.
         """
         cameras = SyncSpec.CALVIN.cameras if cameras is None else dict(cameras)
         if unknown := sorted(set(cameras) - set(SyncSpec.CALVIN.cameras)):
             raise VlasyncError(f"PlayTable: no camera {unknown[0]!r}; there are {', '.join(SyncSpec.CALVIN.cameras)}")
+        if render_mode not in (None, "rgb_array") or (render_mode and "static" not in cameras):
+            raise VlasyncError(
+                f"PlayTable: render_mode={render_mode!r}; expected 'rgb_array' with a static camera, or None"
+            )
         self.sync_spec = SyncSpec.CALVIN.replace(action_mode="relative_to_target", cameras=cameras)
         self.render_mode = render_mode
-        self._model = mujoco.MjModel.from_xml_string((files(__package__) / "scene.xml").read_text())
+        self._model = mujoco.MjModel.from_xml_string((files("vlasync.envs.playtable") / "scene.xml").read_text())
         self._data = mujoco.MjData(self._model)
         self._renderer = CameraRenderer(self._model, cameras)
         self._contacts = ContactReader(self._model)

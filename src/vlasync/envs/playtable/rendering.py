@@ -1,8 +1,12 @@
-"""Draws the play table's cameras without a screen; one OpenGL context per image size."""
+"""Draws the play table's cameras without a screen, all of them in one OpenGL context."""
+
+# MuJoCo's compiled modules ship without stubs.
+# pyright: reportAttributeAccessIssue=false, reportInvalidTypeForm=false
 
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Mapping
 
 import mujoco
@@ -13,42 +17,84 @@ from vlasync.envs.playtable.backend import INSTALL, require_backend
 from vlasync.errors import RenderingError
 from vlasync.spec import Camera
 
+# Geoms that a scene has room for; the play table has 60.
+_MAX_GEOMS = 200
+
 
 class CameraRenderer:
-    """Draws the cameras of a play table; without cameras it needs no OpenGL at all."""
+    """Draws the cameras of a play table; without cameras it needs no OpenGL at all.
+
+    The cameras share a framebuffer of the largest size: going from one OpenGL context to another costs more than a
+    small image.
+    """
 
     def __init__(self, model: mujoco.MjModel, cameras: Mapping[str, Camera]) -> None:
-        self._renderers: dict[str, mujoco.Renderer] = {}
-        self._sizes: dict[tuple[int, int], mujoco.Renderer] = {}
+        """Start OpenGL.
+
+        Args:
+            model: the play table; its offscreen buffer takes the size of the largest camera.
+            cameras: sizes of the images, by the names of the model's cameras.
+
+        Raises:
+            RenderingError: there are cameras, and OpenGL does not start.
+        """
+        self._model = model
+        self._areas = {name: mujoco.MjrRect(0, 0, size.width, size.height) for name, size in cameras.items()}
+        self._views = {name: _fixed_camera(model, name) for name in cameras}
         if not cameras:
             return
         require_backend()
-        for name, camera in cameras.items():
-            size = (camera.height, camera.width)
-            if size not in self._sizes:
-                self._sizes[size] = _new_renderer(model, *size)
-            self._renderers[name] = self._sizes[size]
+        model.vis.global_.offwidth = max(size.width for size in cameras.values())
+        model.vis.global_.offheight = max(size.height for size in cameras.values())
+        self._option = mujoco.MjvOption()
+        self._perturbation = mujoco.MjvPerturb()
+        self._scene = mujoco.MjvScene(model, maxgeom=_MAX_GEOMS)
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE):
+            self._scene.flags[flag] = 0
+        self._context, self._resources = _start_opengl(model)
+        # MuJoCo's own clean-up would delete what another renderer has under the same number if that one is current.
+        self._release = weakref.finalize(self, _release, self._context, self._resources)
 
     def render(self, data: mujoco.MjData, camera: str) -> NDArray[np.uint8]:
         """A new image `[H, W', 3]` of one camera."""
-        renderer = self._renderers[camera]
-        renderer.update_scene(data, camera)
-        return renderer.render()
+        self._context.make_current()
+        area = self._areas[camera]
+        everything = mujoco.mjtCatBit.mjCAT_ALL
+        view = self._views[camera]
+        mujoco.mjv_updateScene(self._model, data, self._option, self._perturbation, view, everything, self._scene)
+        mujoco.mjr_render(area, self._scene, self._resources)
+        pixels = np.empty((area.height, area.width, 3), np.uint8)
+        mujoco.mjr_readPixels(pixels, None, area, self._resources)
+        return pixels[::-1].copy()  # OpenGL's row 0 is the lowest
 
     def close(self) -> None:
-        """Free the OpenGL contexts."""
-        for renderer in self._sizes.values():
-            renderer.close()
-        self._sizes.clear()
-        self._renderers.clear()
+        """Free the OpenGL context; nothing can be drawn afterwards."""
+        if self._areas:
+            self._release()
 
 
-def _new_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
+def _fixed_camera(model: mujoco.MjModel, name: str) -> mujoco.MjvCamera:
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+    camera.fixedcamid = model.camera(name).id
+    return camera
+
+
+def _start_opengl(model: mujoco.MjModel) -> tuple[mujoco.GLContext, mujoco.MjrContext]:
+    """A current OpenGL context, and the play table's meshes and textures in it."""
     backend = os.environ.get("MUJOCO_GL")
     try:
-        renderer = mujoco.Renderer(model, height, width)
+        size = model.vis.global_
+        context = mujoco.GLContext(size.offwidth, size.offheight)
+        context.make_current()
+        resources = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
     except Exception as error:  # PyOpenGL and MuJoCo raise a dozen types here, some of them ImportError
         raise RenderingError(f"MUJOCO_GL={backend}: OpenGL does not start ({error}); {INSTALL}") from error
-    for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE):
-        renderer.scene.flags[flag] = 0
-    return renderer
+    mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, resources)
+    return context, resources
+
+
+def _release(context: mujoco.GLContext, resources: mujoco.MjrContext) -> None:
+    context.make_current()
+    resources.free()
+    context.free()
