@@ -39,6 +39,23 @@ BULB_ON = (1.0, 1.0, 0.0, 1.0)
 LED_ON = (0.0, 1.0, 0.0, 1.0)
 
 
+class ActionSpace(spaces.Box):
+    """Relative actions `[7]` between -1 and +1 whose gripper command is exactly one of these two."""
+
+    def __init__(self) -> None:
+        super().__init__(-1.0, 1.0, (7,), np.float64)
+
+    def sample(self, mask: None = None, probability: None = None) -> NDArray[Any]:
+        """A random action `[7]`."""
+        action = super().sample(mask, probability)
+        action[6] = 1.0 if action[6] > 0 else -1.0
+        return action
+
+    def contains(self, x: Any) -> bool:
+        """Whether `step` takes `x`, and no part of it lies beyond the recorded actions' range."""
+        return super().contains(x) and abs(x[6]) == 1.0
+
+
 class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
     """A Franka Panda at CALVIN's scene D.
 
@@ -72,7 +89,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
             )
         self.sync_spec = SyncSpec.CALVIN.replace(action_mode="relative_to_target", cameras=cameras)
         self.render_mode = render_mode
-        self._model = mujoco.MjModel.from_xml_string((files("vlasync.envs.playtable") / "scene.xml").read_text())
+        self._model = load_model()
         self._data = mujoco.MjData(self._model)
         self._renderer = CameraRenderer(self._model, cameras)
         self._contacts = ContactReader(self._model)
@@ -81,7 +98,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         self._bulb = self._led = False
         self._button_down = self._switch_on = False
         self._set_state(np.array(NEUTRAL), np.zeros(24))
-        self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float64)
+        self.action_space = ActionSpace()
         self.observation_space = spaces.Dict(
             {
                 "images": spaces.Dict(
@@ -248,6 +265,11 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         velocity = np.zeros(6)
         mujoco.mj_objectVelocity(self._model, self._data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0)
         return np.roll(velocity, 3)
+
+
+def load_model() -> mujoco.MjModel:
+    """The table, its fixtures, the blocks and the robot, as `scene.xml` describes them."""
+    return mujoco.MjModel.from_xml_string((files("vlasync.envs.playtable") / "scene.xml").read_text())
 
 
 def _checked(values: NDArray[np.float64], name: str, size: int) -> NDArray[np.float64]:
