@@ -280,6 +280,11 @@ def test_without_opengl_there_are_no_images_but_there_is_physics():
     assert "RenderingError: no OpenGL that works without a screen was found; install one: `apt-get" in output
 
 
+def test_a_program_that_has_imported_mujoco_gets_images():
+    code = "import mujoco\nfrom vlasync.envs.playtable import PlayTable\nprint(PlayTable().reset()[0]['images'].keys())"
+    assert "dict_keys(['static', 'gripper'])" in run_python(code)
+
+
 def test_an_unknown_backend_is_one_clear_error():
     output = run_python("import vlasync.envs.playtable", MUJOCO_GL="bogus")
     assert "RenderingError: MUJOCO_GL=bogus" in output

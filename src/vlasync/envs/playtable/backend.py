@@ -37,7 +37,12 @@ def choose_backend() -> None:
             return
 
 
-def require_backend() -> None:
-    """Raise `RenderingError` if `choose_backend` found nothing; physics without images needs no OpenGL."""
-    if not os.environ.get("MUJOCO_GL"):
-        raise RenderingError(f"no OpenGL that works without a screen was found; {INSTALL}")
+def chosen_backend() -> str:
+    """The value of `MUJOCO_GL`.
+
+    Raises:
+        RenderingError: `choose_backend` found nothing; physics without images needs no OpenGL.
+    """
+    if backend := os.environ.get("MUJOCO_GL"):
+        return backend
+    raise RenderingError(f"no OpenGL that works without a screen was found; {INSTALL}")

@@ -1,19 +1,20 @@
 """Draws the play table's cameras without a screen, all of them in one OpenGL context."""
 
 # MuJoCo's compiled modules ship without stubs.
-# pyright: reportAttributeAccessIssue=false, reportInvalidTypeForm=false
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
-import os
+import importlib
 import weakref
 from collections.abc import Mapping
+from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from vlasync.envs.playtable.backend import INSTALL, require_backend
+from vlasync.envs.playtable.backend import INSTALL, chosen_backend
 from vlasync.errors import RenderingError
 from vlasync.spec import Camera
 
@@ -43,17 +44,17 @@ class CameraRenderer:
         self._views = {name: _fixed_camera(model, name) for name in cameras}
         if not cameras:
             return
-        require_backend()
-        model.vis.global_.offwidth = max(size.width for size in cameras.values())
-        model.vis.global_.offheight = max(size.height for size in cameras.values())
+        buffer = model.vis.global_
+        buffer.offwidth = max(size.width for size in cameras.values())
+        buffer.offheight = max(size.height for size in cameras.values())
+        self._context, self._resources = _start_opengl(model)
+        # MuJoCo's own clean-up would delete what another renderer has under the same number if that one is current.
+        self._release = weakref.finalize(self, _release, self._context, self._resources)
         self._option = mujoco.MjvOption()
         self._perturbation = mujoco.MjvPerturb()
         self._scene = mujoco.MjvScene(model, maxgeom=_MAX_GEOMS)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE):
             self._scene.flags[flag] = 0
-        self._context, self._resources = _start_opengl(model)
-        # MuJoCo's own clean-up would delete what another renderer has under the same number if that one is current.
-        self._release = weakref.finalize(self, _release, self._context, self._resources)
 
     def render(self, data: mujoco.MjData, camera: str) -> NDArray[np.uint8]:
         """A new image `[H, W', 3]` of one camera."""
@@ -80,12 +81,16 @@ def _fixed_camera(model: mujoco.MjModel, name: str) -> mujoco.MjvCamera:
     return camera
 
 
-def _start_opengl(model: mujoco.MjModel) -> tuple[mujoco.GLContext, mujoco.MjrContext]:
-    """A current OpenGL context, and the play table's meshes and textures in it."""
-    backend = os.environ.get("MUJOCO_GL")
+def _start_opengl(model: mujoco.MjModel) -> tuple[Any, mujoco.MjrContext]:
+    """A current OpenGL context (`make_current()`, `free()`), and the play table's meshes and textures in it.
+
+    The context is made by the backend's own module and not by `mujoco.GLContext`, which a program that imported MuJoCo
+    before vlasync has bound to a backend that needs a screen.
+    """
+    backend = chosen_backend()
+    size = model.vis.global_
     try:
-        size = model.vis.global_
-        context = mujoco.GLContext(size.offwidth, size.offheight)
+        context = importlib.import_module(f"mujoco.{backend.lower()}").GLContext(size.offwidth, size.offheight)
         context.make_current()
         resources = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
     except Exception as error:  # PyOpenGL and MuJoCo raise a dozen types here, some of them ImportError
@@ -94,7 +99,7 @@ def _start_opengl(model: mujoco.MjModel) -> tuple[mujoco.GLContext, mujoco.MjrCo
     return context, resources
 
 
-def _release(context: mujoco.GLContext, resources: mujoco.MjrContext) -> None:
+def _release(context: Any, resources: mujoco.MjrContext) -> None:
     context.make_current()
     resources.free()
     context.free()
