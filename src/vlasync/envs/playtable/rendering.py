@@ -50,6 +50,8 @@ class CameraRenderer:
         self._context, self._resources = _start_opengl(model)
         # MuJoCo's own clean-up would delete what another renderer has under the same number if that one is current.
         self._release = weakref.finalize(self, _release, self._context, self._resources)
+        # At the end of the process the display is closed first, and its contexts with it.
+        self._release.atexit = False
         self._option = mujoco.MjvOption()
         self._perturbation = mujoco.MjvPerturb()
         self._scene = mujoco.MjvScene(model, maxgeom=_MAX_GEOMS)
