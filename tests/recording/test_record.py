@@ -90,6 +90,11 @@ def wait_for_group_to_end(group: int) -> None:
     raise AssertionError("recording processes outlived their parent")
 
 
+def test_worker_processes_end_without_a_word(tmp_path, capfd):
+    record(tiny(tmp_path / "data", tasks=("turn_on_led",), episodes_per_task=1))
+    assert capfd.readouterr().err == ""
+
+
 def test_a_complete_recording_is_kept(recorded):
     before = contents(recorded)
     record(tiny(recorded))
