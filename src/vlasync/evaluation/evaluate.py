@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from vlasync.envs.playtable import PlayTable
 from vlasync.evaluation.rollout import Outcome, Trial, hand_over, rollout
 from vlasync.files import write_bytes
 from vlasync.policy import Policy
+from vlasync.processes import worker_pool
 from vlasync.progress import stage
 
 
@@ -64,23 +64,13 @@ def run_jobs(jobs: Sequence[Job], folder: Path, config: EvaluationConfig) -> dic
     An exception in a rollout is an error of the evaluation, never a failed trial: it ends the run with its traceback.
     """
     open_jobs = [job for job in jobs if not outcome_file(folder, job).exists()]
-    context = multiprocessing.get_context("spawn")  # OpenGL contexts do not survive a fork
     solved = 0
-    with (
-        stage("evaluate", len(jobs)) as bar,
-        ProcessPoolExecutor(
-            config.workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool,
-    ):
+    with stage("evaluate", len(jobs)) as bar, worker_pool(min(config.workers, len(open_jobs))) as pool:
         bar.advance(len(jobs) - len(open_jobs))
         pending = {pool.submit(_run_job, job, folder, config.max_steps): job for job in open_jobs}
-        try:
-            for number, future in enumerate(as_completed(pending), start=1):
-                solved += future.result()
-                bar.advance(status=f"{solved}/{number} solved, now {pending[future].group}")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for number, future in enumerate(as_completed(pending), start=1):
+            solved += future.result()
+            bar.advance(status=f"{solved}/{number} solved, now {pending[future].group}")
     return {job.name: read_outcome(outcome_file(folder, job)) for job in jobs}
 
 
@@ -90,6 +80,7 @@ _environments: dict[str, PlayTable] = {}
 
 def _run_job(job: Job, folder: Path, max_steps: int) -> bool:
     """In a worker: run one trial and write its outcome; policies and simulators stay loaded between trials."""
+    torch.set_num_threads(1)  # as many workers as processors: more threads would only wait for one another
     if job.checkpoint not in _policies:
         _policies.clear()
         _policies[job.checkpoint] = Policy.load(job.checkpoint, device="cpu")

@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
-import signal
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Mapping
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from functools import cache
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +25,7 @@ from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.instructions import require_demonstrated
 from vlasync.errors import VlasyncError
 from vlasync.files import write_text
+from vlasync.processes import worker_pool
 from vlasync.progress import stage
 from vlasync.recording.demonstration import Perturbation, demonstrate
 from vlasync.spec import Camera, SyncSpec
@@ -58,7 +53,7 @@ class RecordingConfig:
 
     Attributes:
         out: folder of the dataset.
-        tasks: tasks to demonstrate.
+        tasks: tasks to demonstrate; naming one twice doubles its share.
         episodes_per_task: demonstrations of each; tasks take turns.
         format: `store` for training, `calvin` for CALVIN's own layout.
         cameras: image streams.
@@ -168,41 +163,13 @@ def _record_shards(config: RecordingConfig, store: Path) -> None:
     missing = [shard for shard in config.shards() if not (store / "shards" / _shard_name(shard)).exists()]
     kept = config.episodes - sum(len(shard) for shard in missing)
     frames = attempts = 0
-    with stage("record", config.episodes) as progress, _workers(min(config.workers, len(missing))) as pool:
+    with stage("record", config.episodes) as progress, worker_pool(min(config.workers, len(missing))) as pool:
         progress.advance(kept, status=f"{kept} kept" if kept else "")
         for done in as_completed([pool.submit(_record_shard, config, store, shard) for shard in missing]):
             result = done.result()
             frames, attempts = frames + result.frames, attempts + result.attempts
             success = (progress.done - kept + result.episodes) / attempts
             progress.advance(result.episodes, status=f"{frames} frames, expert {success:.1%}")
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that start afresh (forking would copy an OpenGL context), and end with the block or with their parent.
-
-    When the block fails, by Ctrl-C too, shards under way are finished and the others are not begun.
-    """
-    pool = ProcessPoolExecutor(max(count, 1), mp_context=get_context("spawn"), initializer=_start_worker)
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise RuntimeError("a recording process died; complete shards are kept, run the same command again") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent is killed: its queue would keep an orphan waiting forever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @dataclass(frozen=True, kw_only=True)
