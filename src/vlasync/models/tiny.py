@@ -35,6 +35,7 @@ from transformers import (
 from transformers.image_utils import PILImageResampling
 
 from vlasync.errors import VlasyncError
+from vlasync.models.quiet import without_bars
 
 Family = Literal["smolvlm", "paligemma", "kosmos2"]
 
@@ -117,7 +118,8 @@ def build_tiny_vlm(family: Family, folder: Path, *, corpus: Sequence[str], size:
         torch.manual_seed(seed)
         model, processor = _BUILDERS[family](corpus, size)
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    with without_bars():
+        model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
 

@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoModel, AutoProcessor, PreTrainedModel, 
 
 from vlasync.errors import VlasyncError
 from vlasync.models.images import transform_of
+from vlasync.models.quiet import without_bars
 from vlasync.models.quirks import keep_images_whole, processor_options, quirk_of
 from vlasync.spec import ImageTransform
 
@@ -72,7 +73,8 @@ class VLM(nn.Module):
         """
         processor = _load_processor(name_or_path)
         try:
-            model = AutoModel.from_pretrained(name_or_path, attn_implementation=attention, dtype=dtype)
+            with without_bars():
+                model = AutoModel.from_pretrained(name_or_path, attn_implementation=attention, dtype=dtype)
         except (OSError, ValueError) as error:
             raise _not_loadable("VLM", name_or_path, error) from error
         return cls(model, processor)

@@ -20,6 +20,7 @@ from vlasync.files import whole_folder
 from vlasync.models.folder import save_vla
 from vlasync.models.vla import VLA
 from vlasync.runs import checkpoint_folders
+from vlasync.spec import SyncSpec
 from vlasync.training.ema import WeightAverage
 
 TENSORS = "training.safetensors"
@@ -61,6 +62,7 @@ def restore_checkpoint(folder: Path, vla: VLA, optimizer: torch.optim.Optimizer,
         raise CheckpointError(
             f"{folder}: {error.filename} is missing; this checkpoint holds no training state"
         ) from None
+    SyncSpec.from_json((folder / "spec.json").read_text()).require_equal(vla.spec, where=f"resume from {folder}")
     _restore_weights(folder, average, tensors, averaged)
     average.updates = record.pop("average_updates")
     state: dict[int, dict[str, torch.Tensor]] = {}
