@@ -33,9 +33,10 @@ def demo(run: Path = Path("runs/demo"), *, workers: int = 2) -> int:
         run: folder for everything that the demo makes.
         workers: processes for recording and evaluation.
     """
-    from vlasync.demo import run_demo
+    from vlasync.demo import demo_config, run_demo
 
-    run_demo(run, workers=workers)
+    page = run_demo(demo_config(run, workers=workers), run)
+    console.print(f"report: {page}")
     return 0
 
 

@@ -33,12 +33,12 @@ def kosmos2_lstm() -> RunConfig:
 def _tiny(family: Family) -> RunConfig:
     """The same architecture at a size that a laptop trains in minutes, from random weights."""
     return RunConfig(
-        vlm=TinyVLM(family=family, size=TinySize(image_size=64, patch_size=8)),
+        vlm=TinyVLM(family=family, size=TinySize(image_size=64, patch_size=16)),
         vla=VLAConfig(window_size=8, chunk_size=10, use_state=False, head=LSTMHeadConfig(hidden=256, layers=2)),
         training=TrainingConfig(
             steps=500,
             batch_size=8,
-            optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=50),
+            optimizer=OptimizerConfig(learning_rate=5e-4, warmup_steps=50),
             log_every=10,
             checkpoint_every=100,
             validate_every=100,
