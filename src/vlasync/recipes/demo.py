@@ -49,16 +49,16 @@ def demo_recording(out: Path, *, workers: int) -> RecordingConfig:
 
 
 def demo_evaluation(*, workers: int) -> EvaluationConfig:
-    """20 unseen starts with held-out sentences per task, and the same for both baselines."""
+    """20 unseen starts with held-out sentences per task, 10 of them for each baseline."""
     return EvaluationConfig(
-        tasks=DEMO_TASKS, trials=20, baseline_trials=20, curve_trials=5, max_steps=80, workers=workers
+        tasks=DEMO_TASKS, trials=20, baseline_trials=10, curve_trials=5, max_steps=80, workers=workers
     )
 
 
 def demo() -> RunConfig:
     """SmolVLM's architecture, tiny and random, with state token, [LRN] and LSTM head."""
     return RunConfig(
-        vlm=TinyVLM(family="smolvlm", size=TinySize(image_size=64, patch_size=16, pixel_shuffle=1, hidden=128)),
+        vlm=TinyVLM(family="smolvlm", size=TinySize(image_size=64, patch_size=16, pixel_shuffle=2, hidden=128)),
         vla=VLAConfig(
             window_size=4,
             chunk_size=10,
@@ -68,12 +68,12 @@ def demo() -> RunConfig:
             loss=LossConfig(pose="mse", gripper_weight=0.01),
         ),
         training=TrainingConfig(
-            steps=2600,
+            steps=3600,
             batch_size=32,
             optimizer=OptimizerConfig(learning_rate=5e-4, warmup_steps=100, weight_decay=0.01),
             average_decay=0.995,
             milestones=(0.25, 0.5, 0.75),
-            checkpoint_every=250,
-            validate_every=200,
+            checkpoint_every=300,
+            validate_every=300,
         ),
     )
