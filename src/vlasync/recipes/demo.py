@@ -68,7 +68,7 @@ def demo() -> RunConfig:
             loss=LossConfig(pose="mse", gripper_weight=0.01),
         ),
         training=TrainingConfig(
-            steps=3600,
+            steps=2700,
             batch_size=32,
             optimizer=OptimizerConfig(learning_rate=5e-4, warmup_steps=100, weight_decay=0.01),
             average_decay=0.995,
