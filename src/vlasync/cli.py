@@ -25,7 +25,8 @@ def demo(run: Path = Path("runs/demo"), *, workers: int = 2) -> int:
 
     What a previous call finished is used again, so an interrupted demo goes on where it was.
 
-    Examples:
+    For example:
+
         vlasync demo
         vlasync demo --run /tmp/demo --workers 4
 
@@ -52,7 +53,8 @@ def record(
 ) -> int:
     """Record demonstrations of the play table with the scripted expert.
 
-    Examples:
+    For example:
+
         vlasync record data/table --tasks open_drawer close_drawer --episodes 50
         vlasync record data/calvin --format calvin --workers 4
 
@@ -88,7 +90,8 @@ def check(data: Positional[Path], *, json: Path | None = None) -> int:
 
     Exit code 0: nothing found, 1: problems, 2: data that cannot be read.
 
-    Examples:
+    For example:
+
         vlasync check data/table
         vlasync check task_D_D/training --json audit.json
 
@@ -100,6 +103,8 @@ def check(data: Positional[Path], *, json: Path | None = None) -> int:
     from vlasync.checks.report import print_report
     from vlasync.files import write_text
 
+    if not data.is_dir():
+        raise VlasyncError(f"{data}: no such folder; give a training store or a split of a CALVIN dataset")
     report = audit(data)
     print_report(report, console)
     if json is not None:
@@ -118,7 +123,8 @@ def train(
 ) -> int:
     """Train a VLA by a recipe; a run that was interrupted goes on from its last checkpoint.
 
-    Examples:
+    For example:
+
         vlasync train tiny-kosmos2-lstm --data task_D_D --run runs/tiny
         vlasync train demo --data runs/demo/data --run runs/again --steps 500
         accelerate launch -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos
@@ -152,7 +158,8 @@ def evaluate(
 
     Writes results.json and report.html into the run folder. Finished rollouts are kept: a stopped evaluation goes on.
 
-    Examples:
+    For example:
+
         vlasync evaluate runs/demo
         vlasync evaluate runs/again --tasks open_drawer push_blue_block_right --trials 50
 

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 
 from vlasync.data.batches import WindowLoader
@@ -104,6 +105,8 @@ class Trainer:
         self.config = config
         self.run = run
         self.vla = vla
+        # Accelerate keeps one state per process and refuses another precision; a second run may well want one.
+        AcceleratorState._reset_state()
         self.accelerator = Accelerator(
             mixed_precision=choose_precision(config.precision), log_with="tensorboard", project_dir=run
         )
