@@ -9,7 +9,7 @@ from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.expert import Expert
 from vlasync.envs.playtable.instructions import HELD_OUT, TRAINING
 from vlasync.errors import CheckpointError, SpecMismatchError
-from vlasync.evaluation.evaluate import EvaluationConfig, Job, read_outcome, run_jobs
+from vlasync.evaluation.evaluate import EvaluationConfig, Job, outcome_file, read_outcome, run_jobs
 from vlasync.evaluation.rollout import hand_over, plan_trials, replay, rollout
 from vlasync.spec import SyncSpec
 from vlasync.types import ActionChunk, Observation
@@ -85,6 +85,17 @@ def test_the_hand_over_names_its_one_conversion_and_refuses_others(table):
     assert "relative_to_measured" in made
     with pytest.raises(SpecMismatchError, match="gripper_open"):
         hand_over(SyncSpec.CALVIN.replace(cameras={}, gripper_open=-1.0), table.sync_spec)
+
+
+def test_no_outcome_is_taken_for_that_of_another_trial_or_step_limit(tmp_path: Path):
+    trials = [
+        *plan_trials(TASKS, 2, seed=1),
+        *plan_trials(TASKS, 2, seed=2),
+        *plan_trials(TASKS, 2, seed=1, swapped=True),
+    ]
+    jobs = [Job(group="trained@1", checkpoint=tmp_path, trial=trial) for trial in trials]
+    files = {outcome_file(tmp_path, job, max_steps) for job in jobs for max_steps in (40, 80)}
+    assert len(files) == 2 * len(jobs)
 
 
 def test_a_checkpoint_that_does_not_load_ends_the_evaluation(tmp_path: Path):

@@ -54,8 +54,8 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Name of its outcome's file."""
-        return f"{self.group}-{self.trial.task}-{self.trial.index:03d}"
+        """All that decides its outcome but the step limit, so that no outcome is taken for another's."""
+        return f"{self.group}-{self.trial.task}-as-{self.trial.instructed}-{self.trial.seed}"
 
 
 def run_jobs(jobs: Sequence[Job], folder: Path, config: EvaluationConfig) -> dict[str, Outcome]:
@@ -63,7 +63,7 @@ def run_jobs(jobs: Sequence[Job], folder: Path, config: EvaluationConfig) -> dic
 
     An exception in a rollout is an error of the evaluation, never a failed trial: it ends the run with its traceback.
     """
-    open_jobs = [job for job in jobs if not outcome_file(folder, job).exists()]
+    open_jobs = [job for job in jobs if not outcome_file(folder, job, config.max_steps).exists()]
     solved = 0
     with stage("evaluate", len(jobs)) as bar, worker_pool(min(config.workers, len(open_jobs))) as pool:
         bar.advance(len(jobs) - len(open_jobs))
@@ -71,7 +71,7 @@ def run_jobs(jobs: Sequence[Job], folder: Path, config: EvaluationConfig) -> dic
         for number, future in enumerate(as_completed(pending), start=1):
             solved += future.result()
             bar.advance(status=f"{solved}/{number} solved, now {pending[future].group}")
-    return {job.name: read_outcome(outcome_file(folder, job)) for job in jobs}
+    return {job.name: read_outcome(outcome_file(folder, job, config.max_steps)) for job in jobs}
 
 
 _policies: dict[Path, Policy] = {}
@@ -92,13 +92,13 @@ def _run_job(job: Job, folder: Path, max_steps: int) -> bool:
     outcome = rollout(policy, _environments[key], job.trial, max_steps=max_steps)
     buffer = io.BytesIO()
     np.savez(buffer, **asdict(outcome))
-    write_bytes(outcome_file(folder, job), buffer.getvalue())
+    write_bytes(outcome_file(folder, job, max_steps), buffer.getvalue())
     return outcome.success
 
 
-def outcome_file(folder: Path, job: Job) -> Path:
-    """Where a job's outcome lies."""
-    return folder / f"{job.name}.npz"
+def outcome_file(folder: Path, job: Job, max_steps: int) -> Path:
+    """Where a job's outcome under a step limit lies; another limit is another outcome."""
+    return folder / f"{job.name}-{max_steps}.npz"
 
 
 def read_outcome(path: Path) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def evaluate_run(run: Path, config: EvaluationConfig, *, command: str) -> Path:
     with timed(run, "report"):
         results = summarise(run, config, judgement, command=command)
         page = write_report(results, judgement.recordings, run)
-    results = summarise(run, config, judgement, command=command)
+    results = replace(results, stage_minutes=read_minutes(run))  # now with the report's own
     results.save(run / "results.json")
     print_summary(results, console)
     return page
