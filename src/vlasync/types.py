@@ -53,6 +53,7 @@ class Episode:
         scene: `[T, 24]` float64 simulator state (CALVIN's `scene_obs`), or None where there is no simulator.
         frame_index: `[T]` int64, the number that each frame has in its dataset.
         language: sentences, which may overlap and need not cover every frame.
+        timestamps: `[T]` seconds on the recorder's clock; None where frame t stands for `t / spec.rate_hz`.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Episode:
     scene: NDArray[np.float64] | None
     frame_index: NDArray[np.int64]
     language: tuple[LanguageSpan, ...]
+    timestamps: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.state)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlasync.checks.alignment import aligned
-from vlasync.checks.findings import Findings, Problem, name_frames
+from vlasync.checks.findings import Detector, name_frames
 from vlasync.checks.motion import motion_lag
 from vlasync.types import Episode
 
@@ -25,7 +25,7 @@ STROKE_FRAMES = 10
 """Frames after a new command whose motion is taken for its effect; later motion may be forced by what is touched."""
 
 
-class GripperCheck:
+class GripperCheck(Detector):
     """Detector of `gripper-polarity` and `gripper-values`.
 
     Polarity is the travel of the fingers in the commanded direction minus the travel against it, over all travel: +1
@@ -35,7 +35,7 @@ class GripperCheck:
     """
 
     def __init__(self) -> None:
-        self._findings = Findings()
+        super().__init__()
         self._travel = np.zeros(2)
 
     def look(self, episode: Episode) -> None:
@@ -44,7 +44,7 @@ class GripperCheck:
         command = episode.actions[:, 6]
         unknown = np.flatnonzero(~np.isclose(command, spec.gripper_open) & ~np.isclose(command, spec.gripper_closed))
         if len(unknown):
-            self._findings.add(
+            self.findings.add(
                 "gripper-values",
                 f"{episode.name}, {name_frames(unknown.tolist())}",
                 f"gripper commands are neither {spec.gripper_open:g} (open) nor {spec.gripper_closed:g} (closed)",
@@ -54,7 +54,7 @@ class GripperCheck:
         self._travel += travel
         polarity = _polarity(travel)
         if travel.sum() > DECISIVE_TRAVEL_M and polarity < CONTRADICTION:
-            self._findings.add(
+            self.findings.add(
                 "gripper-polarity",
                 episode.name,
                 f"the gripper closes under {spec.gripper_open:g}, declared as open, and opens under "
@@ -62,10 +62,6 @@ class GripperCheck:
                 "flip the sign of the gripper command, or swap gripper_open and gripper_closed in the SyncSpec",
                 confidence=-polarity,
             )
-
-    def problems(self) -> list[Problem]:
-        """What was found in all episodes so far."""
-        return self._findings.problems()
 
     def inferred(self) -> dict[str, Any]:
         """Polarity over all episodes, and the travel in metres that it was measured on."""

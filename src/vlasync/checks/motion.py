@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vlasync.actions.frames import increments
 from vlasync.checks.alignment import LAGS, aligned
-from vlasync.checks.findings import Findings, Problem, name_frames
+from vlasync.checks.findings import Detector, name_frames
 from vlasync.types import Episode
 
 TOLERANCE = 1e-3
@@ -20,7 +20,7 @@ EXPLAINED = 0.5
 """An explanation counts where it leaves less than this share of the residual (root mean square)."""
 
 
-class MotionCheck:
+class MotionCheck(Detector):
     """Detector of `action-lag`, `action-scale` and `action-mismatch`.
 
     Entries that are clipped on either side carry no size and are left out. Specs in which actions are not increments
@@ -28,7 +28,7 @@ class MotionCheck:
     """
 
     def __init__(self) -> None:
-        self._findings = Findings()
+        super().__init__()
         self._squares = dict.fromkeys(LAGS, 0.0)
         self._counts = dict.fromkeys(LAGS, 0)
         self._entries = 0
@@ -51,10 +51,6 @@ class MotionCheck:
         if len(wrong):
             self._explain(episode, actions, expected, wrong.tolist())
 
-    def problems(self) -> list[Problem]:
-        """What was found in all episodes so far."""
-        return self._findings.problems()
-
     def inferred(self) -> dict[str, Any]:
         """The lag at which actions match the motion best, the residual at each lag, the share of clipped numbers."""
         if not any(self._counts.values()):
@@ -76,14 +72,14 @@ class MotionCheck:
         scale = _scale(recorded, moved)
         scaled_rms = _rms(recorded - scale * moved)
         if min(rms[lag], scaled_rms) >= EXPLAINED * rms[0]:
-            self._findings.add(
+            self.findings.add(
                 "action-mismatch",
                 f"{episode.name}, {name_frames(wrong)}",
                 "action[t] is not the change from state[t] to state[t + 1] in the declared convention",
                 "cut there if these are few; else the declared frame, rotation or mode is not the real one",
             )
         elif rms[lag] <= scaled_rms:
-            self._findings.add(
+            self.findings.add(
                 "action-lag",
                 episode.name,
                 f"action[t{lag:+d}], not action[t], is the change from state[t] to state[t + 1]: actions come "
@@ -93,7 +89,7 @@ class MotionCheck:
             )
         else:
             factors = ", ".join(f"{factor:.2g}" for factor in scale)
-            self._findings.add(
+            self.findings.add(
                 "action-scale",
                 episode.name,
                 f"actions are the change of state times ({factors}) for x, y, z and the three angles",

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vlasync.checks.findings import Findings, Problem, name_frames
+from vlasync.checks.findings import Detector, name_frames
 from vlasync.types import Episode
 
 
-class StreamCheck:
+class StreamCheck(Detector):
     """Detector of `length-mismatch`, `index-gap`, `not-finite`, `language-out-of-bounds` and `language-empty`."""
-
-    def __init__(self) -> None:
-        self._findings = Findings()
 
     def look(self, episode: Episode) -> None:
         """Check one episode."""
@@ -25,19 +21,11 @@ class StreamCheck:
         self._check_finite(episode)
         self._check_language(episode)
 
-    def problems(self) -> list[Problem]:
-        """What was found in all episodes so far."""
-        return self._findings.problems()
-
-    def inferred(self) -> dict[str, Any]:
-        """Nothing: these are facts."""
-        return {}
-
     def _check_lengths(self, episode: Episode) -> None:
         if streams_agree(episode):
             return
         lengths = ", ".join(f"{name} {length}" for name, length in _lengths(episode).items())
-        self._findings.add(
+        self.findings.add(
             "length-mismatch",
             f"{episode.name}: {lengths}",
             "the streams of an episode have different numbers of frames",
@@ -47,7 +35,7 @@ class StreamCheck:
     def _check_numbering(self, episode: Episode) -> None:
         gaps = np.flatnonzero(np.diff(episode.frame_index) != 1)
         if len(gaps):
-            self._findings.add(
+            self.findings.add(
                 "index-gap",
                 f"{episode.name}, after {name_frames(gaps.tolist())}",
                 "frame numbers of an episode do not follow one another",
@@ -58,7 +46,7 @@ class StreamCheck:
         for name, values in vectors(episode).items():
             bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
             if len(bad):
-                self._findings.add(
+                self.findings.add(
                     "not-finite",
                     f"{episode.name}, {name_frames(bad.tolist())}",
                     f"`{name}` has NaN or infinite numbers",
@@ -68,14 +56,14 @@ class StreamCheck:
     def _check_language(self, episode: Episode) -> None:
         for span in episode.language:
             if not 0 <= span.first <= span.last < len(episode):
-                self._findings.add(
+                self.findings.add(
                     "language-out-of-bounds",
                     f"{episode.name}, {span.sentence!r}: frames {span.first}..{span.last} of 0..{len(episode) - 1}",
                     "a sentence covers frames that its episode does not have",
                     "correct the annotation; CALVIN's `indx` holds (first, end) with end exclusive",
                 )
             if not span.sentence.strip():
-                self._findings.add(
+                self.findings.add(
                     "language-empty",
                     f"{episode.name}, frames {span.first}..{span.last}",
                     "a sentence is empty",
