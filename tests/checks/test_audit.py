@@ -278,7 +278,7 @@ def test_report_is_json_for_scripts_and_a_table_for_people() -> None:
     report = audit([with_actions(episode, times(*[1] * 6, -1)) for episode in CLEAN])
     record = json.loads(report.to_json())
     assert set(record) == {"problems", "frames", "episodes", "inferred"}
-    assert set(record["problems"][0]) == {"code", "where", "confidence", "message", "advice"}
+    assert set(record["problems"][0]) == {"code", "where", "count", "confidence", "message", "advice"}
     console = Console(width=160)
     with console.capture() as capture:
         print_report(report, console)
@@ -288,7 +288,7 @@ def test_report_is_json_for_scripts_and_a_table_for_people() -> None:
 
 
 def test_places_with_brackets_survive_the_table() -> None:
-    problem = Problem(code="unreadable", where="[red]x", confidence=1.0, message="shape [N, 7]", advice="-")
+    problem = Problem(code="unreadable", where="[red]x", count=1, confidence=1.0, message="shape [N, 7]", advice="-")
     console = Console(width=160)
     with console.capture() as capture:
         print_report(AuditReport(problems=(problem,), frames=0, episodes=1, inferred={}), console)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vlasync.checks.findings import Detector, Findings
-from vlasync.checks.gripper import GripperCheck
-from vlasync.checks.motion import MotionCheck
+from vlasync.checks.detectors import AuditConfig, detectors
+from vlasync.checks.findings import Findings
 from vlasync.checks.report import AuditReport
-from vlasync.checks.streams import StreamCheck, streams_agree, vectors
+from vlasync.checks.streams import streams_agree, vectors
 from vlasync.data.open import open_dataset
 from vlasync.data.readers.calvin import NotFiniteError
 from vlasync.errors import DatasetError, UnsafeFileError
@@ -19,22 +18,23 @@ from vlasync.progress import stage
 from vlasync.types import Episode
 
 
-def audit(data: Path | str | Sequence[Episode]) -> AuditReport:
+def audit(data: Path | str | Sequence[Episode], config: AuditConfig | None = None) -> AuditReport:
     """Check whether image, text, state and action of a dataset are in step and mean what they claim.
 
     Episodes are read one at a time. An episode that cannot be read becomes a problem of its own and the audit goes on.
 
     Args:
         data: a training store or CALVIN split, or episodes that are already open.
+        config: what to look at; everything by default.
 
     Returns:
         What was found; never raises for what is wrong with the data.
     """
     unreadable = Findings()
-    streams = StreamCheck()
-    comparisons: list[Detector] = [MotionCheck(), GripperCheck()]
+    config = config or AuditConfig()
     frames = 0
     episodes = _open(data, unreadable)
+    parts = detectors(config, episodes)
     with stage("audit", len(episodes)) as progress:
         for number in range(len(episodes)):
             episode = _read(episodes, number, unreadable)
@@ -42,12 +42,12 @@ def audit(data: Path | str | Sequence[Episode]) -> AuditReport:
             if episode is None:
                 continue
             frames += len(episode)
-            streams.look(episode)
-            if streams_agree(episode) and all(np.isfinite(values).all() for values in vectors(episode).values()):
-                for detector in comparisons:
+            comparable = streams_agree(episode) and all(np.isfinite(part).all() for part in vectors(episode).values())
+            for detector in parts:
+                if comparable or detector.any_streams:
                     detector.look(episode)
-    problems = unreadable.problems() + [found for part in (streams, *comparisons) for found in part.problems()]
-    inferred = {name: value for part in comparisons for name, value in part.inferred().items()}
+    problems = unreadable.problems() + [found for part in parts for found in part.problems()]
+    inferred = {name: value for part in parts for name, value in part.inferred().items()}
     return AuditReport(problems=tuple(problems), frames=frames, episodes=len(episodes), inferred=inferred)
 
 

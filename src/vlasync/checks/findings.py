@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +149,9 @@ class Detector:
     of them show). Detectors travel between processes: their state can be pickled, and `merge` joins two of them as if
     the episodes of `later` had been looked at by this one.
     """
+
+    any_streams: ClassVar[bool] = False
+    """Whether `look` takes episodes whose streams differ in length or hold NaN; others are spared them."""
 
     def __init__(self) -> None:
         self.findings = Findings()

@@ -42,8 +42,18 @@ class AuditReport:
         return 1 if self.problems else 0
 
     def to_json(self) -> str:
-        """JSON: `problems` (`code`, `where`, `confidence`, `message`, `advice`), `frames`, `episodes`, `inferred`."""
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        """JSON: `problems` (`code`, `where`, `count`, `confidence`, `message`, `advice`), `frames` and so on.
+
+        Evidence is for the eye and stays out.
+        """
+        record = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.dumps(record | {"problems": [_without_evidence(problem) for problem in self.problems]}, indent=2)
+
+
+def _without_evidence(problem: Problem) -> dict[str, Any]:
+    return {
+        field.name: getattr(problem, field.name) for field in dataclasses.fields(problem) if field.name != "evidence"
+    }
 
 
 def print_report(report: AuditReport, console: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from vlasync.types import Episode
 
 class StreamCheck(Detector):
     """Detector of `length-mismatch`, `index-gap`, `not-finite`, `language-out-of-bounds` and `language-empty`."""
+
+    any_streams: ClassVar[bool] = True
 
     def look(self, episode: Episode) -> None:
         """Check one episode."""

@@ -1,0 +1,43 @@
+"""Which detectors an audit runs: one line for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vlasync.checks.findings import Detector
+from vlasync.checks.gripper import GripperCheck
+from vlasync.checks.motion import MotionCheck
+from vlasync.checks.streams import StreamCheck
+from vlasync.spec import SyncSpec
+from vlasync.types import Episode
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditConfig:
+    """What an audit looks at.
+
+    Attributes:
+        images: look at pixels too; without, an audit reads the small streams only.
+        sample: number of episodes to check, spread evenly over the dataset; all by default.
+        workers: processes for a dataset that takes longer than starting them.
+        window_size: frames of a training window, which a sentence should be long enough for.
+        statistics: SyncSpec with the normalisation that a policy applies, to hold against the actions.
+    """
+
+    images: bool = True
+    sample: int | None = None
+    workers: int = 2
+    window_size: int = 8
+    statistics: SyncSpec | None = None
+
+
+def detectors(config: AuditConfig, preview: Sequence[Episode]) -> list[Detector]:
+    """One fresh detector of each kind; those that read pixels come last.
+
+    Args:
+        config: what to look at.
+        preview: readable episodes spread over the dataset, from which to learn what it usually looks like; empty where
+            `config.images` is off.
+    """
+    return [StreamCheck(), MotionCheck(), GripperCheck()]
