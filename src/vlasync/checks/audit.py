@@ -1,21 +1,21 @@
-"""The audit: one pass over a dataset, every detector on every episode."""
+"""The audit: every detector over every episode, of one dataset or of its splits beside one another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from vlasync.checks.detectors import AuditConfig, detectors
+from vlasync.checks.detectors import AuditConfig
 from vlasync.checks.findings import Findings
-from vlasync.checks.report import AuditReport
-from vlasync.checks.streams import streams_agree, vectors
+from vlasync.checks.report import AuditReport, PartReport
+from vlasync.checks.survey import Part, Survey, chosen, note, survey
 from vlasync.data.open import open_dataset
-from vlasync.data.readers.calvin import NotFiniteError
-from vlasync.errors import DatasetError, UnsafeFileError
+from vlasync.errors import DatasetError, VlasyncError
 from vlasync.progress import stage
 from vlasync.types import Episode
+
+SPLITS = ("training", "validation")
+"""Folders that are audited together where both are there, as CALVIN names them."""
 
 
 def audit(data: Path | str | Sequence[Episode], config: AuditConfig | None = None) -> AuditReport:
@@ -24,59 +24,62 @@ def audit(data: Path | str | Sequence[Episode], config: AuditConfig | None = Non
     Episodes are read one at a time. An episode that cannot be read becomes a problem of its own and the audit goes on.
 
     Args:
-        data: a training store or CALVIN split, or episodes that are already open.
+        data: a training store or CALVIN split, a folder with two of them named `training` and `validation`, or
+            episodes that are already open.
         config: what to look at; everything by default.
 
     Returns:
         What was found; never raises for what is wrong with the data.
+
+    Raises:
+        VlasyncError: a setting makes no sense.
     """
-    unreadable = Findings()
     config = config or AuditConfig()
-    frames = 0
-    episodes = _open(data, unreadable)
-    parts = detectors(config, episodes)
-    with stage("audit", len(episodes)) as progress:
-        for number in range(len(episodes)):
-            episode = _read(episodes, number, unreadable)
-            progress.advance()
-            if episode is None:
-                continue
-            frames += len(episode)
-            comparable = streams_agree(episode) and all(np.isfinite(part).all() for part in vectors(episode).values())
-            for detector in parts:
-                if comparable or detector.any_streams:
-                    detector.look(episode)
-    problems = unreadable.problems() + [found for part in parts for found in part.problems()]
-    inferred = {name: value for part in parts for name, value in part.inferred().items()}
-    return AuditReport(problems=tuple(problems), frames=frames, episodes=len(episodes), inferred=inferred)
+    _require_sense(config)
+    unopened = Findings()
+    parts = _open(data, unopened)
+    problems, reports = unopened.problems(), []
+    with stage("audit", sum(len(chosen(len(part.episodes), config.sample)) for part in parts)) as progress:
+        for part in parts:
+            found = survey(part, config, [], progress)
+            problems += found.problems()
+            reports.append(_report(part, found))
+    sampled = config.sample is not None and any(config.sample < len(part.episodes) for part in parts)
+    return AuditReport(problems=tuple(problems), parts=tuple(reports), sampled=sampled)
 
 
-def _open(data: Path | str | Sequence[Episode], findings: Findings) -> Sequence[Episode]:
-    """The episodes of `data`; none, and a finding, where it cannot be opened at all."""
+def _require_sense(config: AuditConfig) -> None:
+    for name, value in (("sample", config.sample), ("workers", config.workers), ("window_size", config.window_size)):
+        if value is not None and value < 1:
+            raise VlasyncError(f"{name} is {value}, expected at least 1")
+
+
+def _open(data: Path | str | Sequence[Episode], findings: Findings) -> list[Part]:
+    """The parts of `data`; a finding for each that cannot be opened at all."""
     if not isinstance(data, Path | str):
-        return data
-    try:
-        return open_dataset(data)
-    except DatasetError as error:
-        _note(error, findings)
-        return []
+        return [Part(name="", path=None, episodes=data)]
+    parts = []
+    for name, path in split_folders(Path(data)).items():
+        try:
+            parts.append(Part(name=name, path=path, episodes=open_dataset(path)))
+        except DatasetError as error:
+            note(error, findings)
+    return parts
 
 
-def _read(episodes: Sequence[Episode], number: int, findings: Findings) -> Episode | None:
-    """An episode, or None and a finding where it cannot be read."""
-    try:
-        return episodes[number]
-    except DatasetError as error:
-        _note(error, findings)
-        return None
+def split_folders(folder: Path) -> dict[str, Path]:
+    """The splits in a folder by name, or the folder itself without a name where it is a dataset of its own."""
+    if (folder / "store.json").exists() or (folder / "ep_start_end_ids.npy").exists():
+        return {"": folder}
+    return {name: folder / name for name in SPLITS if (folder / name).is_dir()} or {"": folder}
 
 
-def _note(error: DatasetError, findings: Findings) -> None:
-    """A reader's error as a finding; its message starts with the place, as all messages of this library do."""
-    where, _, message = str(error).partition(": ")
-    code = "unreadable"
-    if isinstance(error, NotFiniteError):
-        code = "not-finite"
-    elif isinstance(error, UnsafeFileError):
-        code = "unsafe-file"
-    findings.add(code, where, message, "repair or remove it; nothing else was checked in this episode")
+def _report(part: Part, found: Survey) -> PartReport:
+    return PartReport(
+        name=part.name,
+        path=part.path,
+        episodes=len(part.episodes),
+        summary=found.tally.summary(),
+        inferred=found.inferred(),
+        convention=found.convention(),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,8 +160,8 @@ class Detector:
         """Take one episode into account."""
         raise NotImplementedError
 
-    def merge(self, later: Self) -> None:
-        """Take in what another detector of this kind gathered on the episodes after these."""
+    def merge(self, later: Any) -> None:
+        """Take in what another detector of this very class (`later: Self`) gathered on the episodes after these."""
         self.findings.merge(later.findings)
 
     def problems(self) -> list[Problem]:

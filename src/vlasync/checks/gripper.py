@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,11 @@ class GripperCheck(Detector):
                 "flip the sign of the gripper command, or swap gripper_open and gripper_closed in the SyncSpec",
                 confidence=-polarity,
             )
+
+    def merge(self, later: Self) -> None:
+        """Add up the travel of both sides."""
+        super().merge(later)
+        self._travel += later._travel
 
     def inferred(self) -> dict[str, Any]:
         """Polarity over all episodes, and the travel in metres that it was measured on."""

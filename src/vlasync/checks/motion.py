@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,15 @@ class MotionCheck(Detector):
         wrong = np.flatnonzero((np.nan_to_num(difference) > TOLERANCE).any(axis=1))
         if len(wrong):
             self._explain(episode, actions, expected, wrong.tolist())
+
+    def merge(self, later: Self) -> None:
+        """Add up what was measured on both sides."""
+        super().merge(later)
+        for lag in LAGS:
+            self._squares[lag] += later._squares[lag]
+            self._counts[lag] += later._counts[lag]
+        self._entries += later._entries
+        self._clipped += later._clipped
 
     def inferred(self) -> dict[str, Any]:
         """The lag at which actions match the motion best, the residual at each lag, the share of clipped numbers."""

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from vlasync.checks.findings import Problem
+from vlasync.checks.summary import Summary
 
 UNREADABLE = frozenset({"unreadable", "unsafe-file"})
 """Codes of problems that kept the audit from seeing the data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartReport:
+    """What was learnt about a dataset, or about one of its splits.
+
+    Attributes:
+        name: of the split; empty for a dataset in one part.
+        path: its folder; None for episodes that were already open.
+        episodes: number of episodes there, those that could not be read or were not asked for included.
+        summary: what was looked at.
+        inferred: what the numbers say about their own convention: lag, residual at each lag, gripper polarity.
+        convention: SyncSpec fields that the numbers call for, whatever is declared.
+    """
+
+    name: str
+    path: Path | None
+    episodes: int
+    summary: Summary
+    inferred: Mapping[str, Any]
+    convention: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,15 +48,13 @@ class AuditReport:
 
     Attributes:
         problems: what is wrong, unreadable files first.
-        frames: number of frames that were checked.
-        episodes: number of episodes, those that could not be read included.
-        inferred: what the numbers say about their own convention: lag, residual at each lag, gripper polarity.
+        parts: the dataset, or its splits; none where nothing could be opened.
+        sampled: not all episodes were asked for.
     """
 
     problems: tuple[Problem, ...]
-    frames: int
-    episodes: int
-    inferred: Mapping[str, Any]
+    parts: tuple[PartReport, ...]
+    sampled: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -41,40 +63,105 @@ class AuditReport:
             return 2
         return 1 if self.problems else 0
 
+    @property
+    def frames(self) -> int:
+        """Number of frames that were checked."""
+        return sum(part.summary.frames for part in self.parts)
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes, those that could not be read included."""
+        return sum(part.episodes for part in self.parts)
+
+    @property
+    def inferred(self) -> Mapping[str, Any]:
+        """What the numbers say about themselves; by split where there are several."""
+        return self._of_parts("inferred")
+
+    @property
+    def convention(self) -> Mapping[str, Any]:
+        """The SyncSpec fields that the numbers call for; by split where there are several."""
+        return self._of_parts("convention")
+
     def to_json(self) -> str:
         """JSON: `problems` (`code`, `where`, `count`, `confidence`, `message`, `advice`), `frames` and so on.
 
         Evidence is for the eye and stays out.
         """
-        record = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return json.dumps(record | {"problems": [_without_evidence(problem) for problem in self.problems]}, indent=2)
+        record = {name: getattr(self, name) for name in ("frames", "episodes", "sampled", "inferred", "convention")}
+        problems = [_fields(problem, leave_out="evidence") for problem in self.problems]
+        return json.dumps({"problems": problems, **record}, indent=2, default=_plain)
 
-
-def _without_evidence(problem: Problem) -> dict[str, Any]:
-    return {
-        field.name: getattr(problem, field.name) for field in dataclasses.fields(problem) if field.name != "evidence"
-    }
+    def _of_parts(self, field: str) -> Mapping[str, Any]:
+        if len(self.parts) == 1:
+            return getattr(self.parts[0], field)
+        return {part.name: getattr(part, field) for part in self.parts}
 
 
 def print_report(report: AuditReport, console: Console) -> None:
     """Print a table of problems, what was inferred, and one line that says how it stands."""
     if report.problems:
-        table = Table("problem", "where", "what is wrong, and what to do", "confidence", show_lines=True)
-        for problem in report.problems:
-            what = Text(problem.message).append(f"\n{problem.advice}", style="dim")
-            table.add_row(Text(problem.code, style="bold red"), Text(problem.where), what, f"{problem.confidence:.2f}")
-        console.print(table)
-    for name, value in report.inferred.items():
-        console.print(Text(f"{name}: {_readable(value)}", style="dim"))
+        console.print(_table(report.problems))
+    for part in report.parts:
+        for name, value in part.inferred.items():
+            label = f"{part.name} {name}".lstrip()
+            console.print(Text(f"{label}: {readable(value)}", style="dim"))
+    console.print(verdict(report))
+
+
+def verdict(report: AuditReport) -> Text:
+    """How it stands, in one line."""
     count = len(report.problems)
-    verdict = Text(f"{count or 'no'} problem{'' if count == 1 else 's'}", style="bold red" if count else "bold green")
-    console.print(
-        verdict.append(f" in {report.frames:,} frames of {report.episodes:,} episodes", style="not bold default")
-    )
+    text = Text(f"{count or 'no'} problem{'' if count == 1 else 's'}", style="bold red" if count else "bold green")
+    return text.append(f" in {looked_at(report)}", style="not bold default")
 
 
-def _readable(value: Any) -> str:
-    """A number with few digits, a mapping on one line."""
+def looked_at(report: AuditReport) -> str:
+    """`480 frames of 12 episodes`, and out of how many where it was a sample."""
+    checked = sum(part.summary.episodes for part in report.parts)
+    if report.sampled:
+        return f"{report.frames:,} frames of {checked:,} episodes, spread over {report.episodes:,}"
+    return f"{report.frames:,} frames of {report.episodes:,} episodes"
+
+
+def readable(value: Any) -> str:
+    """A number with few digits, a mapping or a list on one line."""
+    match value:
+        case None:
+            return "not told"
+        case float():
+            return f"{value:.3g}"
+        case Mapping():
+            return ", ".join(f"{name}: {readable(item)}" for name, item in value.items())
+        case list() | tuple():
+            return ", ".join(map(readable, value))
+    return str(value)
+
+
+def _table(problems: Sequence[Problem]) -> Table:
+    """One row for each problem; wide enough columns at 100 characters."""
+    table = Table(show_lines=True, expand=True)
+    table.add_column("problem", ratio=3)
+    table.add_column("where", ratio=4)
+    table.add_column("what is wrong, and what to do", ratio=6)
+    table.add_column("places", justify="right")
+    table.add_column("sure", justify="right")
+    for problem in problems:
+        what = Text(problem.message).append(f"\n{problem.advice}", style="dim")
+        code = Text(problem.code, style="bold red")
+        table.add_row(code, Text(problem.where), what, f"{problem.count:,}", f"{problem.confidence:.0%}")
+    return table
+
+
+def _fields(record: Any, *, leave_out: str) -> dict[str, Any]:
+    """A record's fields, but one."""
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record) if field.name != leave_out}
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: records, mappings and numbers of numpy."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_readable(item)}" for name, item in value.items())
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+        return dict(value)
+    return np.asarray(value).tolist()

@@ -46,7 +46,10 @@ class StreamCheck(Detector):
             )
 
     def _check_finite(self, episode: Episode) -> None:
-        for name, values in vectors(episode).items():
+        streams = vectors(episode)
+        if episode.timestamps is not None:
+            streams = {**streams, "timestamps": episode.timestamps[:, None]}
+        for name, values in streams.items():
             bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
             if len(bad):
                 self.findings.add(
@@ -89,4 +92,6 @@ def _lengths(episode: Episode) -> dict[str, int]:
     """Number of frames of every stream, by name."""
     lengths = {name: len(values) for name, values in vectors(episode).items()}
     lengths |= {f"images.{name}": len(images) for name, images in episode.images.items()}
+    if episode.timestamps is not None:
+        lengths["timestamps"] = len(episode.timestamps)
     return lengths | {"frame_index": len(episode.frame_index)}
