@@ -18,7 +18,7 @@ ActionFrame = Literal["world", "base", "tcp"]
 ActionMode = Literal["absolute", "relative_to_measured", "relative_to_target"]
 Rotation = Literal["euler_xyz_extrinsic", "euler_xyz_intrinsic", "quat_xyzw", "rotvec", "rot6d"]
 RotationComposition = Literal["euler_difference", "left", "right"]
-NormalizationKind = Literal["quantile", "min_max", "z_score", "bounds", "identity"]
+NormalizationKind = Literal["quantile", "min_max", "z_score", "bounds", "mu_law", "identity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +46,19 @@ class Camera:
 
 @dataclass(frozen=True, kw_only=True)
 class Normalization:
-    """An affine map per action dimension, `encoded = 2 (clip(a) - low) / (high - low) - 1` for the bounded kinds.
+    """A map per action dimension, `encoded = 2 (clip(a) - low) / (high - low) - 1` for the bounded kinds.
+
+    `vlasync.actions.normalization.Normalizer` applies it, and says what the other kinds do. D is the length of an
+    action.
 
     Attributes:
         kind: how `low` and `high` were obtained; for `z_score` they are mean and standard deviation.
-        low: `[7]` lower bound per dimension, in the units of the actions.
-        high: `[7]` upper bound per dimension.
+        low: `[D]` lower bound per dimension, in the units of the actions.
+        high: `[D]` upper bound per dimension.
         identity: dimensions left as they are (the gripper, and spans too small to carry a signal).
         fitted_on: `SyncSpec.representation()` of the actions that the statistics describe.
         count: number of frames that the statistics describe.
+        clipped_share: `[D]` share of their values outside `low..high`, which encoding clips; empty if not counted.
     """
 
     kind: NormalizationKind
@@ -63,6 +67,7 @@ class Normalization:
     identity: tuple[int, ...]
     fitted_on: str
     count: int
+    clipped_share: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -9,29 +10,48 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vlasync.errors import DatasetError, SpecMismatchError, VlasyncError
+from vlasync.actions.statistics import ActionStatistics, Bound, FitSettings, clip_bounds, require_same
+from vlasync.errors import VlasyncError
 from vlasync.spec import Normalization, NormalizationKind, SyncSpec
 
 Array = TypeVar("Array", NDArray[Any], torch.Tensor)
 
+MU = 255
+"""Strength of the mu-law (that of ITU-T G.711): 256 times as fine near zero as at the bounds."""
+
 
 class Normalizer:
-    """Encodes actions for a model and decodes what it predicts.
+    """Encodes actions for a model and decodes what it predicts; numpy or torch, any batch shape, differentiable.
 
-    With centre c and half-width h of a dimension, `encode(a) = (a - c) / h` and `decode(z) = c + h z`. For the bounded
-    kinds c and h are the middle and half the span of `low..high`, and `encode` clips to [-1, 1]; `decode` is its exact
-    inverse inside the bounds and linear outside. For `z_score` c and h are mean and standard deviation, without
-    clipping. Dimensions in `identity` pass unchanged.
+    With centre c and half-width h of a dimension, `encode(a) = (a - c) / h` and `decode(z) = c + h z`:
+
+    - `quantile`, `min_max`, `bounds`: c and h are the middle and half the span of `low..high`, and `encode` clips to
+      [-1, 1]; `decode` is its exact inverse inside the bounds and goes on linearly outside.
+    - `mu_law`: the same, then `sign(z) ln(1 + MU |z|) / ln(1 + MU)`, which gives small motions more of the range.
+    - `z_score`: c and h are mean and standard deviation, without clipping.
+    - `identity`: nothing changes.
+
+    Dimensions named in `Normalization.identity`, the gripper among them, pass unchanged in every kind.
+
+    Attributes:
+        normalization: the record that the SyncSpec carries.
     """
 
     def __init__(self, normalization: Normalization) -> None:
         self.normalization = normalization
+        self._fitted: tuple[ActionStatistics, FitSettings] | None = None
         low, high = np.array(normalization.low), np.array(normalization.high)
-        bounded = normalization.kind != "z_score"
-        self._centre, self._half = ((low + high) / 2, (high - low) / 2) if bounded else (low, high)
-        self._bound = np.full(len(low), 1.0 if bounded else np.inf)
-        unchanged = list(range(len(low))) if normalization.kind == "identity" else list(normalization.identity)
-        self._centre[unchanged], self._half[unchanged], self._bound[unchanged] = 0.0, 1.0, np.inf
+        if low.shape != high.shape or not set(normalization.identity) <= set(range(len(low))):
+            raise VlasyncError(
+                f"normalization: {len(low)} values of low, {len(high)} of high and identity "
+                f"{normalization.identity} do not describe the same dimensions"
+            )
+        self._low, self._high = clip_bounds(normalization)
+        self._bound = np.where(np.isfinite(self._low), 1.0, np.inf)
+        z_score = normalization.kind == "z_score"
+        self._centre, self._half = (low, high) if z_score else ((low + high) / 2, (high - low) / 2)
+        unchanged = slice(None) if normalization.kind == "identity" else list(normalization.identity)
+        self._centre[unchanged], self._half[unchanged] = 0.0, 1.0
         if not (self._half > 0).all():
             raise VlasyncError(
                 f"normalization: dimensions {np.flatnonzero(~(self._half > 0)).tolist()} span nothing "
@@ -45,59 +65,107 @@ class Normalizer:
         *,
         spec: SyncSpec,
         kind: NormalizationKind = "quantile",
-        low_percentile: float = 1.0,
-        high_percentile: float = 99.0,
+        percentiles: tuple[float, float] = (1.0, 99.0),
+        bounds: tuple[Bound, Bound] | None = None,
         min_span: float = 0.05,
-        gripper_index: int = 6,
+        gripper_index: int = -1,
     ) -> Normalizer:
-        """Statistics of all actions, exact (every number is read, no histogram).
+        """A normaliser with exact statistics of all actions, in one pass (every number is read, no histogram).
 
         Args:
-            actions: arrays `[N, 7]` in the representation of `spec`, e.g. one per episode.
+            actions: arrays `[..., D]` in the representation of `spec`, e.g. one per episode.
             spec: what the numbers mean; the statistics are bound to its `representation()`.
-            kind: `quantile`, `min_max`, `z_score` or `identity`.
-            low_percentile: lower bound of kind `quantile`, in percent.
-            high_percentile: upper bound of kind `quantile`, in percent.
-            min_span: a dimension whose high - low (standard deviation for `z_score`) is smaller carries no signal, and
-                stretching it would only amplify noise: it is declared identity. In units of the actions.
-            gripper_index: this dimension is a command, not a measure, and is always identity.
+            kind: how actions are mapped.
+            percentiles: see `FitSettings`, as for the following.
+            bounds: declared low and high of the kinds `bounds` and `mu_law`.
+            min_span: least span of a dimension that is fitted.
+            gripper_index: the dimension that is never changed.
 
         Raises:
             DatasetError: no actions, another shape, or numbers that are not finite.
-            VlasyncError: percentiles out of order, or a kind that cannot be fitted.
+            VlasyncError: a setting that is impossible or does not fit the actions.
         """
-        values = _gather(actions)
-        low, high = _statistics(values, kind, low_percentile, high_percentile)
-        span = high if kind == "z_score" else high - low
-        identity = sorted({gripper_index, *np.flatnonzero(span < min_span).tolist()})
-        return cls(
-            Normalization(
-                kind=kind,
-                low=tuple(low.tolist()),
-                high=tuple(high.tolist()),
-                identity=tuple(identity),
-                fitted_on=spec.representation(),
-                count=len(values),
-            )
+        settings = FitSettings(
+            kind=kind, percentiles=percentiles, bounds=bounds, min_span=min_span, gripper_index=gripper_index
         )
+        statistics = ActionStatistics(spec)
+        for part in actions:
+            statistics.add(part)
+        return cls.from_statistics(statistics, settings)
+
+    @classmethod
+    def from_statistics(cls, statistics: ActionStatistics, settings: FitSettings) -> Normalizer:
+        """A normaliser from gathered actions, which it keeps for `merge`; errors as for `fit`."""
+        normalizer = cls(statistics.normalization(settings))
+        normalizer._fitted = (statistics, settings)
+        return normalizer
+
+    def merge(self, other: Normalizer) -> Normalizer:
+        """The normaliser of the joined actions, equal in every bit to one `fit` over all of them.
+
+        Raises:
+            VlasyncError: one of the two was not fitted but read from a SyncSpec, or their settings differ.
+            SpecMismatchError: the two were fitted on actions that mean different things.
+        """
+        if self._fitted is None or other._fitted is None:
+            raise VlasyncError(
+                "Normalizer.merge: a normaliser read from a SyncSpec has bounds but no actions, and bounds of parts do "
+                "not give those of the whole; fit both on their actions"
+            )
+        (ours, settings), (theirs, other_settings) = self._fitted, other._fitted
+        if settings != other_settings:
+            raise VlasyncError(f"Normalizer.merge: fitted with different settings\n  {settings}\n  {other_settings}")
+        return Normalizer.from_statistics(ours.merge(theirs), settings)
 
     def require_fits(self, spec: SyncSpec, *, where: str) -> None:
         """Raise `SpecMismatchError` where the statistics were fitted on actions that mean something else."""
-        if (got := spec.representation()) != self.normalization.fitted_on:
-            raise SpecMismatchError(
-                f"{where}: the normalisation was fitted on other actions; fit it again\n"
-                f"  fitted on: {self.normalization.fitted_on}\n  actions:   {got}"
-            )
+        require_same(self.normalization.fitted_on, spec.representation(), where=where)
 
     def encode(self, actions: Array) -> Array:
-        """Actions `[..., 7]` as the model sees them, of the same type, precision and device."""
+        """Actions `[..., D]` as the model sees them, of the same type, precision and device.
+
+        Raises:
+            VlasyncError: another D, or numbers that are not floating point (as for all methods that take actions).
+        """
+        self._require_fitting(actions)
         centre, half, bound = (_like(actions, constant) for constant in (self._centre, self._half, self._bound))
-        encoded: Any = (actions - centre) / half  # `clip` with arrays as bounds is typed per library only
-        return encoded.clip(-bound, bound)
+        scaled: Any = (actions - centre) / half  # `clip` with arrays as bounds is typed per library only
+        clipped = scaled.clip(-bound, bound)
+        return self._curved(clipped, _compress) if self.normalization.kind == "mu_law" else clipped
 
     def decode(self, encoded: Array) -> Array:
-        """The model's numbers `[..., 7]` as actions, of the same type, precision and device."""
-        return _like(encoded, self._centre) + _like(encoded, self._half) * encoded
+        """The model's numbers `[..., D]` as actions, of the same type, precision and device."""
+        self._require_fitting(encoded)
+        scaled: Any = self._curved(encoded, _expand) if self.normalization.kind == "mu_law" else encoded
+        return _like(encoded, self._centre) + _like(encoded, self._half) * scaled
+
+    def clipped_share(self, actions: Array) -> NDArray[np.float64]:
+        """The share `[D]` of actions `[..., D]` outside the bounds, which `encode` clips; 0 where it does not clip.
+
+        `Normalization.clipped_share` tells it of the actions fitted on.
+        """
+        self._require_fitting(actions)
+        outside: Any = (actions < _like(actions, self._low)) | (actions > _like(actions, self._high))
+        rows = np.asarray(outside.cpu() if isinstance(outside, torch.Tensor) else outside).reshape(-1, len(self._low))
+        if not len(rows):
+            raise VlasyncError(f"clipped_share: actions of shape {tuple(actions.shape)} hold no values")
+        return rows.mean(axis=0)
+
+    def _curved(self, values: Any, curve: Any) -> Any:
+        """`curve` over the dimensions that are changed; the others never enter it, lest a large logit overflow."""
+        changed = np.isfinite(self._low)
+        library: Any = torch if isinstance(values, torch.Tensor) else np
+        mask = torch.as_tensor(changed, device=values.device) if library is torch else changed
+        bent = curve(library.where(mask, values, library.zeros_like(values)), library)
+        return library.where(mask, bent, values)
+
+    def _require_fitting(self, array: Any) -> None:
+        floating = array.is_floating_point() if isinstance(array, torch.Tensor) else array.dtype.kind == "f"
+        if not floating or not array.ndim or array.shape[-1] != len(self._low):
+            raise VlasyncError(
+                f"normalization: got {array.dtype} of shape {tuple(array.shape)}, "
+                f"expected floating point of shape [..., {len(self._low)}]"
+            )
 
 
 def _like(array: Array, constant: NDArray[np.float64]) -> Array:
@@ -107,38 +175,15 @@ def _like(array: Array, constant: NDArray[np.float64]) -> Array:
     return constant.astype(array.dtype)
 
 
-def _gather(actions: Iterable[NDArray[Any]]) -> NDArray[np.float64]:
-    """All actions `[N, 7]`, checked."""
-    parts = [np.asarray(part, np.float64) for part in actions]
-    for part in parts:
-        if part.ndim != 2 or part.shape[1] != 7:
-            raise DatasetError(f"actions: got an array of shape {part.shape}, expected [N, 7]")
-        if not np.isfinite(part).all():
-            raise DatasetError("actions: some numbers are NaN or infinite; `vlasync check` names the frames")
-    if not sum(map(len, parts)):
-        raise DatasetError("actions: there are none to fit a normalisation on")
-    return np.concatenate(parts)
+def _compress(values: Any, library: Any) -> Any:
+    """The mu-law; the sign is taken with `where`, for `abs` and `sign` have no slope at 0 where the curve has one."""
+    negative = values < 0
+    size = library.log1p(MU * library.where(negative, -values, values)) / math.log1p(MU)
+    return library.where(negative, -size, size)
 
 
-def _statistics(
-    values: NDArray[np.float64], kind: NormalizationKind, low_percentile: float, high_percentile: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """`low` and `high` `[7]` of a kind of normalisation."""
-    match kind:
-        case "quantile":
-            if not 0 <= low_percentile < high_percentile <= 100:
-                raise VlasyncError(
-                    f"percentiles are {low_percentile} and {high_percentile}; give 0 <= low < high <= 100"
-                )
-            low, high = np.percentile(values, [low_percentile, high_percentile], axis=0)
-        case "min_max":
-            low, high = values.min(axis=0), values.max(axis=0)
-        case "z_score":
-            low, high = values.mean(axis=0), values.std(axis=0)
-        case "identity":
-            low, high = np.full(values.shape[1], -1.0), np.full(values.shape[1], 1.0)
-        case _:
-            raise VlasyncError(
-                f"normalisation {kind!r} has declared bounds; build it as Normalizer(Normalization(...))"
-            )
-    return low, high
+def _expand(values: Any, library: Any) -> Any:
+    """Inverse of `_compress`."""
+    negative = values < 0
+    size = library.expm1(math.log1p(MU) * library.where(negative, -values, values)) / MU
+    return library.where(negative, -size, size)
