@@ -204,7 +204,7 @@ def spoilt_state(row: int) -> np.ndarray:
         ),
         (replace(CLEAN[0], frame_index=np.r_[0:20, 21:41]), "index-gap", "after frame 19"),
         (replace(CLEAN[0], state=spoilt_state(7)), "not-finite", "frame 7"),
-        (replace(CLEAN[0], language=span(30, 40)), "language-out-of-bounds", "frames 30..40 of 0..39"),
+        (replace(CLEAN[0], language=span(30, 40)), "language-crosses-episode", "frames 30..40 of 0..39"),
         (replace(CLEAN[0], language=span(-3, 10)), "language-out-of-bounds", "frames -3..10"),
         (replace(CLEAN[0], language=span(10, 5)), "language-out-of-bounds", "frames 10..5"),
         (replace(CLEAN[0], language=span(0, 9, " ")), "language-empty", "frames 0..9"),

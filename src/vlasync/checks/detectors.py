@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vlasync.checks.clock import ClockCheck
 from vlasync.checks.findings import Detector
 from vlasync.checks.gripper import GripperCheck
+from vlasync.checks.language import LanguageCheck
 from vlasync.checks.motion import MotionCheck
 from vlasync.checks.streams import StreamCheck
 from vlasync.spec import SyncSpec
@@ -40,4 +42,4 @@ def detectors(config: AuditConfig, preview: Sequence[Episode]) -> list[Detector]
         preview: readable episodes spread over the dataset, from which to learn what it usually looks like; empty where
             `config.images` is off.
     """
-    return [StreamCheck(), MotionCheck(), GripperCheck()]
+    return [StreamCheck(), ClockCheck(), LanguageCheck(config.window_size), MotionCheck(), GripperCheck()]

@@ -1,4 +1,4 @@
-"""Plain facts about the streams of an episode: lengths, numbering, finite numbers, sentences inside."""
+"""Plain facts about the streams of an episode: lengths, numbering, finite numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vlasync.types import Episode
 
 
 class StreamCheck(Detector):
-    """Detector of `length-mismatch`, `index-gap`, `not-finite`, `language-out-of-bounds` and `language-empty`."""
+    """Detector of `length-mismatch`, `index-gap` and `not-finite`."""
 
     any_streams: ClassVar[bool] = True
 
@@ -22,7 +22,6 @@ class StreamCheck(Detector):
         self._check_lengths(episode)
         self._check_numbering(episode)
         self._check_finite(episode)
-        self._check_language(episode)
 
     def _check_lengths(self, episode: Episode) -> None:
         if streams_agree(episode):
@@ -57,23 +56,6 @@ class StreamCheck(Detector):
                     f"{episode.name}, {name_frames(bad.tolist())}",
                     f"`{name}` has NaN or infinite numbers",
                     "leave these episodes out, or cut them before the first such frame",
-                )
-
-    def _check_language(self, episode: Episode) -> None:
-        for span in episode.language:
-            if not 0 <= span.first <= span.last < len(episode):
-                self.findings.add(
-                    "language-out-of-bounds",
-                    f"{episode.name}, {span.sentence!r}: frames {span.first}..{span.last} of 0..{len(episode) - 1}",
-                    "a sentence covers frames that its episode does not have",
-                    "correct the annotation; CALVIN's `indx` holds (first, end) with end exclusive",
-                )
-            if not span.sentence.strip():
-                self.findings.add(
-                    "language-empty",
-                    f"{episode.name}, frames {span.first}..{span.last}",
-                    "a sentence is empty",
-                    "annotate these frames, or remove the annotation",
                 )
 
 
