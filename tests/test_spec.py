@@ -53,6 +53,7 @@ def test_every_field_of_the_design_is_there():
         "normalization",
         "image_transform",
         "tokens",
+        "base_in_world",
     }
 
 

@@ -17,7 +17,7 @@ from vlasync.errors import SpecMismatchError
 ActionFrame = Literal["world", "base", "tcp"]
 ActionMode = Literal["absolute", "relative_to_measured", "relative_to_target"]
 Rotation = Literal["euler_xyz_extrinsic", "euler_xyz_intrinsic", "quat_xyzw", "rotvec", "rot6d"]
-RotationComposition = Literal["euler_difference", "left", "right"]
+RotationComposition = Literal["euler_difference", "left", "right", "inverted_pseudo_infinitesimal"]
 NormalizationKind = Literal["quantile", "min_max", "z_score", "bounds", "mu_law", "identity"]
 
 
@@ -105,6 +105,15 @@ class Difference:
         return f"{self.field}: {self.ours!r} here, {self.theirs!r} there ({verdict})"
 
 
+ROTATION_SIZE: Mapping[Rotation, int] = {
+    "euler_xyz_extrinsic": 3,
+    "euler_xyz_intrinsic": 3,
+    "quat_xyzw": 4,
+    "rotvec": 3,
+    "rot6d": 6,
+}
+"""How many numbers write a rotation down."""
+
 # Fields that describe geometry or units of an action have an exact conversion (actions/frames.py). The others describe
 # what was measured and when: no arithmetic can repair a stream of another rate, index or camera.
 CONVERTIBLE_FIELDS = frozenset(
@@ -119,6 +128,7 @@ CONVERTIBLE_FIELDS = frozenset(
         "gripper_open",
         "gripper_closed",
         "chunk_frame",
+        "base_in_world",
     }
 )
 
@@ -136,9 +146,12 @@ class SyncSpec:
         action_frame: axes in which an action's translation and rotation are written.
         action_mode: whether an action is a pose, or an increment on the measured or on the commanded pose.
         rotation: how a rotation is written down.
-        rotation_composition: how a rotation increment joins the old rotation.
+        rotation_composition: how a rotation increment joins the old rotation: angle by angle (`euler_difference`), as
+            D in R' = D R with D in the axes of `action_frame` (`left`), or as D in R' = R D (`right`, the only one in
+            the TCP frame). `inverted_pseudo_infinitesimal` is a published recipe kept for models that were trained
+            with it, see `actions/compat.py`. Without meaning for `absolute` actions.
         position_scale_m: metres per unit of an action's first three numbers.
-        rotation_scale_rad: radians per unit of an action's rotation numbers.
+        rotation_scale_rad: radians per unit of an action's rotation numbers; quaternions and `rot6d` have no unit.
         action_clip: bound that the recorded numbers were clipped to (`+-action_clip`), or None.
         gripper_open: the number that commands an open gripper.
         gripper_closed: the number that commands a closed gripper.
@@ -150,6 +163,7 @@ class SyncSpec:
         normalization: statistics of the actions that a model sees; None for raw data.
         image_transform: pixels as the VLM sees them; None for raw data.
         tokens: layout of the VLM's sequence; None for raw data.
+        base_in_world: `[7]` pose of the robot's base, position in metres and quaternion xyzw; what `base` refers to.
     """
 
     rate_hz: float
@@ -171,6 +185,7 @@ class SyncSpec:
     normalization: Normalization | None = None
     image_transform: ImageTransform | None = None
     tokens: TokenLayout | None = None
+    base_in_world: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 
     CALVIN: ClassVar[SyncSpec]
     """The convention of CALVIN's `rel_actions` and observations."""
@@ -181,6 +196,11 @@ class SyncSpec:
             if part.name == name:
                 return slice(part.start, part.stop)
         raise KeyError(f"state has no slice {name!r}; it has {[part.name for part in self.state_layout]}")
+
+    @property
+    def action_size(self) -> int:
+        """Length of an action: position, rotation, gripper; 7 unless rotations are quaternions (8) or rot6d (10)."""
+        return 3 + ROTATION_SIZE[self.rotation] + 1
 
     @property
     def state_size(self) -> int:
@@ -200,6 +220,10 @@ class SyncSpec:
             "gripper_open",
             "gripper_closed",
         )
+        if self.action_frame == "base":
+            names = (*names, "base_in_world")
+        if self.chunk_frame != "each_step":
+            names = (*names, "chunk_frame")
         return " ".join(f"{name}={getattr(self, name)}" for name in names)
 
     def replace(self, **changes: Any) -> Self:
@@ -210,13 +234,15 @@ class SyncSpec:
         """The fields on which two specs disagree.
 
         `normalization`, `image_transform` and `tokens` are decided on the way from data to model, so a side that has
-        not decided yet (None) does not disagree.
+        not decided yet (None) does not disagree. `base_in_world` counts only where actions refer to the base.
         """
         found = []
+        base_matters = "base" in (self.action_frame, other.action_frame)
         for field in dataclasses.fields(self):
             ours, theirs = getattr(self, field.name), getattr(other, field.name)
-            undecided = field.name in DECIDED_LATER and (ours is None or theirs is None)
-            if ours != theirs and not undecided:
+            silent = field.name == "base_in_world" and not base_matters
+            silent |= field.name in DECIDED_LATER and (ours is None or theirs is None)
+            if ours != theirs and not silent:
                 convertible = field.name in CONVERTIBLE_FIELDS
                 found.append(Difference(field=field.name, ours=ours, theirs=theirs, convertible=convertible))
         return found
@@ -243,6 +269,7 @@ class SyncSpec:
                 **{
                     **raw,
                     "state_layout": tuple(StateSlice(**part) for part in raw["state_layout"]),
+                    "base_in_world": tuple(raw.get("base_in_world", cls.base_in_world)),
                     "cameras": {name: Camera(**camera) for name, camera in raw["cameras"].items()},
                     "normalization": _read(Normalization, raw.get("normalization")),
                     "image_transform": _read(ImageTransform, raw.get("image_transform")),
@@ -284,4 +311,5 @@ SyncSpec.CALVIN = SyncSpec(
     gripper_closed=-1.0,
     state_layout=CALVIN_STATE_LAYOUT,
     cameras={"static": Camera(height=200, width=200), "gripper": Camera(height=84, width=84, up="hand +x")},
+    base_in_world=(-0.34, -0.46, 0.24, 0.0, 0.0, 0.0, 1.0),
 )
