@@ -1,0 +1,31 @@
+"""Known defects to plant into good demonstrations, so that any checker of data can be put to the test.
+
+from vlasync.testing import DEFECTS
+
+for defect in DEFECTS:
+for strength in defect.strengths:
+planted = defect.plant(episodes, strength)
+if planted is not None:
+assert defect.code in my_checker(planted.episodes)
+"""
+
+from vlasync.testing.defect import Defect, Distortion, FileDefect, Planted, Scope, StatisticsDefect
+from vlasync.testing.defects import DEFECTS
+from vlasync.testing.files import FILE_DEFECTS
+from vlasync.testing.harmless import HARMLESS
+from vlasync.testing.trials import Trial, file_trial, trial
+
+__all__ = [
+    "DEFECTS",
+    "FILE_DEFECTS",
+    "HARMLESS",
+    "Defect",
+    "Distortion",
+    "FileDefect",
+    "Planted",
+    "Scope",
+    "StatisticsDefect",
+    "Trial",
+    "file_trial",
+    "trial",
+]

@@ -1,0 +1,106 @@
+"""Puts the audit to the test: plants a defect, runs the audit and judges what it says."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vlasync.checks.audit import audit
+from vlasync.checks.detectors import AuditConfig
+from vlasync.checks.findings import Problem
+from vlasync.testing.defect import Defect, FileDefect, Scope, StatisticsDefect
+from vlasync.types import Episode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """How the audit did on one planted defect.
+
+    Attributes:
+        defect: name of the defect.
+        strength: name of its strength.
+        scope: where it was planted.
+        code: what it should be called.
+        found: the codes of all problems, sorted.
+        false_names: codes that the defect does not explain.
+        misplaced: places named for it in which it was not planted.
+        seconds: the audit's running time.
+    """
+
+    defect: str
+    strength: str
+    scope: Scope
+    code: str
+    found: tuple[str, ...]
+    false_names: tuple[str, ...]
+    misplaced: tuple[str, ...]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Found, named rightly, in the right place, and nothing else claimed."""
+        return self.code in self.found and not self.false_names and not self.misplaced
+
+
+def trial(
+    defect: Defect | StatisticsDefect,
+    strength: str,
+    scope: Scope,
+    episodes: Sequence[Episode],
+    config: AuditConfig | None = None,
+) -> Trial | None:
+    """Plant a defect into clean episodes and audit them; None where these episodes cannot show it."""
+    planted = defect.plant(episodes, strength, scope)
+    if planted is None:
+        return None
+    start = time.perf_counter()
+    report = audit(planted.episodes, replace(config or AuditConfig(), statistics=planted.statistics))
+    seconds = time.perf_counter() - start
+    whole = {episode.name for episode in planted.episodes} - planted.broken
+    return _judge(defect, strength, scope, report.problems, seconds, whole)
+
+
+def file_trial(defect: FileDefect, strength: str, dataset: Path, config: AuditConfig | None = None) -> Trial:
+    """Damage a copy of a dataset with the splits `training` and `validation`, and audit it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "dataset"
+        shutil.copytree(dataset, copy, copy_function=shutil.copyfile)
+        defect.strengths[strength](copy)
+        start = time.perf_counter()
+        report = audit(copy, config)
+        seconds = time.perf_counter() - start
+    return _judge(defect, strength, "one episode", report.problems, seconds, ())
+
+
+def _judge(
+    defect: Defect | StatisticsDefect | FileDefect,
+    strength: str,
+    scope: Scope,
+    problems: Sequence[Problem],
+    seconds: float,
+    whole: Collection[str],
+) -> Trial:
+    """Compare what was found with what was planted; `whole` are the episodes that were left as they are."""
+    explained: Mapping[str, str] = {defect.code: "", **defect.also}
+    codes = {problem.code for problem in problems}
+    places = [place for problem in problems for place in problem.where.split("; ") if problem.code in explained]
+    return Trial(
+        defect=defect.name,
+        strength=strength,
+        scope=scope,
+        code=defect.code,
+        found=tuple(sorted(codes)),
+        false_names=tuple(sorted(codes - explained.keys())),
+        misplaced=tuple(place for place in places if any(_names(place, name) for name in whole)),
+        seconds=seconds,
+    )
+
+
+def _names(place: str, episode: str) -> bool:
+    """The place is this episode or lies in it: its name stands first, followed by what is wrong there."""
+    rest = place.removeprefix(episode)
+    return rest != place and (not rest or rest[0] in ",: ")
