@@ -57,6 +57,13 @@ def test_statistics_are_those_of_numpy() -> None:
     np.testing.assert_array_equal([min_max.low, min_max.high], [actions.min(0), actions.max(0)])
 
 
+def test_single_precision_costs_no_digits() -> None:
+    actions = some_actions().astype(np.float32)
+    for kind in KINDS:
+        settings = FitSettings(kind=kind)
+        assert gathered(actions).normalization(settings) == gathered(actions.astype(float)).normalization(settings)
+
+
 def test_a_reader_may_fill_its_buffer_again() -> None:
     actions, buffer, statistics = some_actions(20), np.empty((10, 7)), ActionStatistics(SPEC)
     for half in np.split(actions, 2):
@@ -78,9 +85,9 @@ def test_the_clipped_share_is_counted_in_every_kind() -> None:
     assert share["min_max"] == share["z_score"] == share["identity"] == (0,) * 7
 
 
-def test_a_bound_that_single_precision_rounds_down_clips_nothing() -> None:
+def test_a_bound_that_single_precision_rounds_outwards_clips_nothing() -> None:
     bound = 0.3  # the nearest float32 is larger
-    actions = np.full((10, 7), bound, np.float32)
+    actions = np.array([[-bound] * 7, [bound] * 7], np.float32)
     found = gathered(actions).normalization(FitSettings(kind="bounds", bounds=(-bound, bound)))
     assert found.clipped_share == (0,) * 7
 

@@ -63,8 +63,9 @@ def test_a_number_returns_within_half_a_bin_and_in_torch_alike(tokenizer: Action
 
 
 def test_single_precision_gets_the_ids_of_the_same_numbers() -> None:
-    tokenizer = ActionTokenizer(1000, 4)
-    numbers = np.linspace(-1, 1, 1001, dtype=np.float32)
+    tokenizer = ActionTokenizer(1000, 4, low=-0.65, high=0.65)
+    # Edges are rounded to either side; numbers outside are clipped to the bounds, not to their roundings.
+    numbers = np.concatenate([tokenizer.edges, [-2.0, 2.0]]).astype(np.float32)
     expected = tokenizer.encode(numbers.astype(np.float64))
     np.testing.assert_array_equal(tokenizer.encode(numbers), expected)
     np.testing.assert_array_equal(tokenizer.encode(torch.tensor(numbers)), expected)
