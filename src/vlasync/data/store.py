@@ -1,12 +1,13 @@
 """The training store: demonstrations as raw memory maps; a window is one contiguous copy and nothing is decoded.
 
     <store>/store.json                     format version and SyncSpec
-    <store>/shards/<name>/episodes.json    name, first frame, length and sentences of each episode
+    <store>/shards/<name>/episodes.json    name, first frame, length, sentences and conversions of each episode
                           images.<camera>.npy  [N, 3, H, W'] uint8, channels first as networks read them
                           state.npy            [N, S] float64
-                          actions.npy          [N, 7] float64
+                          actions.npy          [N, n] float64, in the representation of the SyncSpec
                           scene.npy            [N, 24] float64, where the demonstrations come from a simulator
                           frame_index.npy      [N] int64
+                          timestamps.npy       [N] float64 seconds, where the demonstrations have them
 
 A shard is written into a hidden folder and renamed when it is complete: it exists whole or not at all, so recording and
 conversion can be killed at any time and go on, and several processes can add shards at once.
@@ -27,6 +28,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vlasync.actions.handover import HandOver, hand_over
 from vlasync.errors import DatasetError
 from vlasync.files import write_text
 from vlasync.spec import SyncSpec
@@ -53,10 +55,9 @@ def create_store(path: Path, spec: SyncSpec) -> None:
     if (path / "store.json").exists():
         read_spec(path).require_equal(spec, where=f"store {path}")
         return
-    text = json.dumps({"format": STORE_FORMAT, "spec": json.loads(spec.to_json())}, indent=2, sort_keys=True)
     try:
         (path / "shards").mkdir(parents=True, exist_ok=True)
-        write_text(path / "store.json", text)
+        write_spec(path, spec)
     except OSError as error:
         raise DatasetError(f"{path}: cannot make a store there ({error.strerror}); choose another folder") from error
 
@@ -82,16 +83,28 @@ def read_spec(path: Path) -> SyncSpec:
     return SyncSpec.from_json(json.dumps(spec))
 
 
+def write_spec(path: Path, spec: SyncSpec) -> Path:
+    """Write `store.json`, in place of one that may be there: the numbers of the store mean what `spec` says.
+
+    Returns:
+        The file.
+    """
+    text = json.dumps({"format": STORE_FORMAT, "spec": json.loads(spec.to_json())}, indent=2, sort_keys=True)
+    write_text(path / "store.json", text)
+    return path / "store.json"
+
+
 def write_shard(store: Path, name: str, episodes: Sequence[Episode]) -> None:
     """Add a shard of episodes to a store, whole or not at all.
 
     Args:
         store: folder made by `create_store`.
         name: folder name of the shard; shards are read in the order of their names.
-        episodes: one or more episodes in the store's SyncSpec.
+        episodes: one or more episodes; actions in another representation than the store's are converted, and
+            `episodes.json` lists what was.
 
     Raises:
-        SpecMismatchError: an episode has another SyncSpec than the store.
+        SpecMismatchError: an episode's SyncSpec differs from the store's in what no conversion bridges.
         DatasetError: no episodes, a stream of another length or shape, the shard exists, or the disk is full.
     """
     target = store / "shards" / name
@@ -100,39 +113,52 @@ def write_shard(store: Path, name: str, episodes: Sequence[Episode]) -> None:
     if not episodes:
         raise DatasetError(f"{target}: a shard needs at least one episode, got none")
     spec = read_spec(store)
+    taken = [hand_over(episode.spec, spec, where=f"{episode.name} -> store {store}") for episode in episodes]
     for episode in episodes:
-        spec.require_equal(episode.spec, where=f"{episode.name} -> store {store}")
         _require_shapes(episode, spec)
-    if len({episode.scene is None for episode in episodes}) > 1:
-        raise DatasetError(f"{target}: some episodes have `scene` and some have not; write them to separate shards")
+    for stream in ("scene", "timestamps"):
+        if len({getattr(episode, stream) is None for episode in episodes}) > 1:
+            raise DatasetError(
+                f"{target}: some episodes have `{stream}` and some have not; write them to separate shards"
+            )
+    episodes = [_converted(episode, made) for episode, made in zip(episodes, taken, strict=True)]
     unfinished = target.with_name(f".{name}.unfinished")
     try:
         shutil.rmtree(unfinished, ignore_errors=True)  # left behind when the writer of this shard was killed
         unfinished.mkdir(parents=True)
         _write_arrays(unfinished, spec, episodes)
-        (unfinished / "episodes.json").write_text(json.dumps(_episode_rows(episodes), indent=1))
+        (unfinished / "episodes.json").write_text(json.dumps(_episode_rows(episodes, taken), indent=1))
         unfinished.replace(target)
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise DatasetError(f"{target}: cannot be written ({error.strerror}); nothing of this shard was kept") from error
 
 
-def _episode_rows(episodes: Sequence[Episode]) -> list[dict[str, Any]]:
-    """What `episodes.json` holds: where each episode starts in the shard's arrays, and its sentences."""
+def _converted(episode: Episode, made: HandOver) -> Episode:
+    """The episode in the store's SyncSpec."""
+    return dataclasses.replace(episode, spec=made.target, actions=made.apply(episode.actions, episode.state))
+
+
+def _episode_rows(episodes: Sequence[Episode], taken: Sequence[HandOver]) -> list[dict[str, Any]]:
+    """What `episodes.json` holds: where each episode starts in the shard's arrays, its sentences and conversions."""
     rows, first = [], 0
-    for episode in episodes:
+    for episode, made in zip(episodes, taken, strict=True):
         spans = [dataclasses.asdict(span) for span in episode.language]
-        rows.append({"name": episode.name, "first": first, "length": len(episode), "language": spans})
+        row = {"name": episode.name, "first": first, "length": len(episode), "language": spans}
+        rows.append(row | ({"conversions": made.changes} if made.changes else {}))
         first += len(episode)
     return rows
 
 
 def _require_shapes(episode: Episode, spec: SyncSpec) -> None:
-    """Every stream of an episode has the length and shape that its spec declares."""
+    """Every stream of an episode has the length and shape that the specs declare."""
     length = len(episode)
-    expected: dict[str, tuple[int, ...]] = {"state": (length, spec.state_size), "actions": (length, 7)}
+    size = episode.spec.action_size
+    expected: dict[str, tuple[int, ...]] = {"state": (length, spec.state_size), "actions": (length, size)}
     found: dict[str, tuple[int, ...]] = {"state": episode.state.shape, "actions": episode.actions.shape}
     expected["frame_index"], found["frame_index"] = (length,), episode.frame_index.shape
+    if episode.timestamps is not None:
+        expected["timestamps"], found["timestamps"] = (length,), episode.timestamps.shape
     for name, camera in spec.cameras.items():
         expected[f"images.{name}"] = (length, camera.height, camera.width, 3)
         found[f"images.{name}"] = tuple(episode.images[name].shape)
@@ -154,6 +180,7 @@ def _write_arrays(folder: Path, spec: SyncSpec, episodes: Sequence[Episode]) -> 
     low_dimensional("actions", "<f8", lambda episode: episode.actions)
     low_dimensional("scene", "<f8", lambda episode: episode.scene)
     low_dimensional("frame_index", "<i8", lambda episode: episode.frame_index)
+    low_dimensional("timestamps", "<f8", lambda episode: episode.timestamps)
     for name, camera in spec.cameras.items():
         shape = (total, 3, camera.height, camera.width)
         _write_npy(folder / f"images.{name}.npy", np.dtype("u1"), shape, _channels_first(episodes, name))
@@ -187,6 +214,7 @@ class _Shard:
     actions: NDArray[np.float64]
     scene: NDArray[np.float64] | None
     frame_index: NDArray[np.int64]
+    timestamps: NDArray[np.float64] | None
     episodes: list[dict[str, Any]]
 
 
@@ -217,6 +245,12 @@ class Store(Sequence[Episode]):
         """Number of frames of all episodes."""
         return sum(row["length"] for _, row in self._rows)
 
+    @property
+    def conversions(self) -> tuple[str, ...]:
+        """What was converted when episodes were written, each kind once."""
+        made = [words for _, row in self._rows for words in row.get("conversions", ())]
+        return tuple(f"demonstrations -> store: {words}" for words in dict.fromkeys(made))
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -239,6 +273,7 @@ class Store(Sequence[Episode]):
             scene=None if shard.scene is None else shard.scene[part],
             frame_index=shard.frame_index[part],
             language=tuple(LanguageSpan(**span) for span in row["language"]),
+            timestamps=None if shard.timestamps is None else shard.timestamps[part],
         )
 
 
@@ -250,15 +285,20 @@ def _open_shard(folder: Path, spec: SyncSpec) -> _Shard:
         total = sum(row["length"] for row in rows)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{file}: missing or damaged ({error!r}); delete the shard and record it again") from error
+
+    def optional(name: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+        return _map(folder / f"{name}.npy", shape, "f8") if (folder / f"{name}.npy").exists() else None
+
     return _Shard(
         images={
             name: _map(folder / f"images.{name}.npy", (total, 3, camera.height, camera.width), "u1")
             for name, camera in spec.cameras.items()
         },
         state=_map(folder / "state.npy", (total, spec.state_size), "f8"),
-        actions=_map(folder / "actions.npy", (total, 7), "f8"),
-        scene=_map(folder / "scene.npy", (total, 24), "f8") if (folder / "scene.npy").exists() else None,
+        actions=_map(folder / "actions.npy", (total, spec.action_size), "f8"),
+        scene=optional("scene", (total, 24)),
         frame_index=_map(folder / "frame_index.npy", (total,), "i8"),
+        timestamps=optional("timestamps", (total,)),
         episodes=rows,
     )
 

@@ -4,6 +4,8 @@ A window lies inside one language span. With a span `first..last` (inclusive) wi
 to `max(first, last - W + 1)`, so a span shorter than W gives one window. Whatever would lie past `last` repeats frame
 `last` and is False in `chunk_mask[w, k] = (start + w + k <= last)`: the action of the last frame is a real one and
 counts. (RoboVLMs' loader starts a window at every frame and masks the action of the last frame as well.)
+
+Windows show actions in one representation, the one that a model learns; episodes in another one are converted.
 """
 
 from __future__ import annotations
@@ -14,7 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vlasync.errors import DatasetError, VlasyncError
+from vlasync.actions.frames import convert
+from vlasync.actions.handover import HandOver, hand_over
+from vlasync.actions.representations import represent
+from vlasync.data.store import Store
+from vlasync.errors import DatasetError, SpecMismatchError, VlasyncError
+from vlasync.spec import SyncSpec
 from vlasync.types import Batch, Episode, LanguageSpan, Window
 
 
@@ -47,14 +54,26 @@ class Windows:
         window_size: W, frames per window.
         chunk_size: K, future actions per frame.
         selection: numbers of the episodes to use; all by default.
+        target: representation of the actions in the windows; that of the first episode by default.
+
+    Attributes:
+        spec: what the numbers in the windows mean: `target`.
+        conversions: what was converted on the way here, in words; what a store converted before comes first.
 
     Raises:
         DatasetError: no episodes, no sentences, or a language span that leaves its episode.
+        SpecMismatchError: an episode differs from `target` in what no conversion bridges.
         VlasyncError: W or K below 1, or W larger than every language span.
     """
 
     def __init__(
-        self, episodes: Sequence[Episode], *, window_size: int, chunk_size: int, selection: Sequence[int] | None = None
+        self,
+        episodes: Sequence[Episode],
+        *,
+        window_size: int,
+        chunk_size: int,
+        selection: Sequence[int] | None = None,
+        target: SyncSpec | None = None,
     ) -> None:
         if window_size < 1 or chunk_size < 1:
             raise VlasyncError(f"window_size is {window_size} and chunk_size {chunk_size}; both must be at least 1")
@@ -64,10 +83,18 @@ class Windows:
         self.window_size = window_size
         self.chunk_size = chunk_size
         self._episodes = [episodes[number] for number in numbers]
-        self.spec = self._episodes[0].spec
+        self.spec = self._episodes[0].spec if target is None else target
         self._first_row = np.cumsum([0, *map(len, self._episodes)])
         self._state = np.concatenate([episode.state for episode in self._episodes], dtype=np.float32)
-        self._actions = np.concatenate([episode.actions for episode in self._episodes], dtype=np.float32)
+        taken = _hand_overs(self._episodes, self.spec)
+        earlier = episodes.conversions if isinstance(episodes, Store) else ()
+        here = dict.fromkeys(f"demonstrations -> windows: {words}" for made in taken for words in made.changes)
+        self.conversions = (*earlier, *here)
+        self._poses = _absolute(self.spec) if self.spec.chunk_frame == "first_step" else None
+        self._actions = np.concatenate(
+            [self._gathered(episode, made) for episode, made in zip(self._episodes, taken, strict=True)],
+            dtype=np.float32,
+        )
         spans = list(_checked_spans(self._episodes))
         longest = max(span.last - span.first + 1 for _, span in spans)
         if longest < window_size:
@@ -95,7 +122,12 @@ class Windows:
         return tuple(sorted({span.task for _, span in self._spans}))
 
     def labelled_actions(self) -> NDArray[np.float32]:
-        """The actions that windows show, each once: `[N, 7]`, those of frames under at least one sentence."""
+        """The actions that windows show, each once: `[N, n]`, those of frames under at least one sentence.
+
+        With `chunk_frame="first_step"` an action is another one in each chunk that holds it, and is counted in each.
+        """
+        if self._poses is not None:
+            return np.concatenate([self._chunks_of_span(number, span) for number, span in self._spans])
         labelled = np.zeros(len(self._actions), dtype=bool)
         for number, span in self._spans:
             labelled[self._first_row[number] + span.first : self._first_row[number] + span.last + 1] = True
@@ -120,7 +152,7 @@ class Windows:
         last = self._last[chosen]
         first_row = self._first_row[self._episode[chosen]]
         state = self._state[first_row[:, None] + np.minimum(frames, last[:, None])]
-        actions = self._actions[first_row[:, None, None] + np.minimum(future, last[:, None, None])]
+        actions = self._chunks(first_row[:, None, None] + np.minimum(future, last[:, None, None]), state)
         return Batch(
             images={name: torch.from_numpy(self._copy_images(name, chosen)) for name in self.spec.cameras},
             state=torch.from_numpy(state),
@@ -128,6 +160,25 @@ class Windows:
             chunk_mask=torch.from_numpy(future <= last[:, None, None]),
             sentences=tuple(self._sentences[span] for span in self._span[chosen]),
         )
+
+    def _gathered(self, episode: Episode, made: HandOver) -> NDArray[np.float64]:
+        """The actions of an episode as they are kept: in `spec`, or as poses where chunks are written on demand."""
+        if self._poses is None:
+            return made.apply(episode.actions, episode.state)
+        return convert(episode.actions, episode.state, episode.spec, self._poses)
+
+    def _chunks(self, rows: NDArray[np.int64], state: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Chunks `[..., K, n]` of the actions at `rows` `[..., K]`, each issued at a state `[..., S]`."""
+        actions = self._actions[rows]
+        return actions if self._poses is None else convert(actions, state, self._poses, self.spec)
+
+    def _chunks_of_span(self, number: int, span: LanguageSpan) -> NDArray[np.float32]:
+        """All real entries `[N, n]` of the chunks that start under a sentence."""
+        frames = np.arange(span.first, span.last + 1)
+        future = frames[:, None] + np.arange(self.chunk_size)
+        first_row = self._first_row[number]
+        chunks = self._chunks(first_row + np.minimum(future, span.last), self._state[first_row + frames])
+        return chunks[future <= span.last]
 
     def _copy_images(self, camera: str, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Images of one camera `[B, W, 3, H, W']`; frames past the span repeat its last one."""
@@ -140,6 +191,26 @@ class Windows:
             row[:count] = np.moveaxis(self._episodes[episode].images[camera][start : start + count], 3, 1)
             row[count:] = row[count - 1]
         return images
+
+
+def _hand_overs(episodes: Sequence[Episode], target: SyncSpec) -> list[HandOver]:
+    """How the actions of each episode get into `target`; the episodes of a store share one."""
+    made: dict[int, HandOver] = {}
+    for episode in episodes:
+        if id(episode.spec) in made:
+            continue
+        if episode.spec.chunk_frame != "each_step":
+            raise SpecMismatchError(
+                f"{episode.name}: chunk_frame is {episode.spec.chunk_frame!r}, expected 'each_step': the actions of an "
+                "episode refer to their own frames, only chunks have a first step; correct the SyncSpec of the data"
+            )
+        made[id(episode.spec)] = hand_over(episode.spec, target, where=f"{episode.name} -> windows")
+    return [made[id(episode.spec)] for episode in episodes]
+
+
+def _absolute(spec: SyncSpec) -> SyncSpec:
+    """World poses in metres and radians, from which chunks in `spec` can be written at any reference."""
+    return represent(spec, "world_absolute").replace(chunk_frame="each_step")
 
 
 def _checked_spans(episodes: Sequence[Episode]) -> Iterator[tuple[int, LanguageSpan]]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from vlasync.envs.playtable import PlayTable
-from vlasync.evaluation.rollout import Outcome, Trial, hand_over, rollout
+from vlasync.evaluation.rollout import Outcome, Trial, rollout
 from vlasync.files import write_bytes
 from vlasync.policy import Policy
 from vlasync.processes import worker_pool
@@ -88,7 +88,6 @@ def _run_job(job: Job, folder: Path, max_steps: int) -> bool:
     key = repr(policy.spec.cameras)
     if key not in _environments:
         _environments[key] = PlayTable(cameras=policy.spec.cameras)
-        hand_over(policy.spec, _environments[key].sync_spec)
     outcome = rollout(policy, _environments[key], job.trial, max_steps=max_steps)
     buffer = io.BytesIO()
     np.savez(buffer, **asdict(outcome))

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlasync.actions.handover import hand_to_environment
 from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.instructions import require_demonstrated
 from vlasync.errors import VlasyncError
 from vlasync.evaluation.evaluate import EvaluationConfig, Job, run_jobs
 from vlasync.evaluation.recordings import RolloutRecording
 from vlasync.evaluation.results import CurvePoint, TaskResult
-from vlasync.evaluation.rollout import Outcome, Trial, hand_over, plan_trials, replay
+from vlasync.evaluation.rollout import Outcome, Trial, plan_trials, replay
 from vlasync.policy import Policy
 from vlasync.runs import checkpoint_folders, latest_checkpoint, minutes_of
 from vlasync.spec import Camera
@@ -61,7 +62,7 @@ def judge(run: Path, config: EvaluationConfig) -> Judgement:
         swapped=_per_task(config.tasks, groups[f"swapped@{last.name}"], outcomes),
         curve=tuple(curve),
         recordings=tuple(_recordings(groups[trained], outcomes, config.videos)),
-        conversions=tuple(hand_over(spec, environment)),
+        conversions=hand_to_environment(spec, environment).conversions,
     )
 
 

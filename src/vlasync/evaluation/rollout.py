@@ -8,18 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vlasync.actions.handover import hand_to_environment
 from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.instructions import sentence
 from vlasync.envs.playtable.starts import sample_start
 from vlasync.envs.playtable.tasks import achieved
-from vlasync.errors import SpecMismatchError
 from vlasync.policy import Policy
-from vlasync.spec import SyncSpec
 from vlasync.types import Observation
-
-# Recorded increments are changes of the measured pose; the play table adds them to its target pose. Both agree where
-# the arm keeps up with its target, and CALVIN's own benchmark hands them over unchanged: the one conversion made here.
-PASS_THROUGH = "action_mode"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +43,9 @@ class Outcome:
     Attributes:
         success: whether the task was achieved within the step limit.
         steps: control steps taken.
-        clipped: share of action entries that the environment's range +-1 cut off.
+        clipped: share of action entries that the environment's `action_clip` cut off.
         executed: `[T, 7]` actions given to the environment.
-        predicted: `[T, K, 7]` chunks that the policy predicted.
+        predicted: `[T, K, 7]` chunks that the policy predicted, in the environment's representation.
     """
 
     success: bool
@@ -81,24 +76,14 @@ def plan_trials(tasks: Sequence[str], trials: int, *, seed: int, swapped: bool =
     return planned
 
 
-def hand_over(policy: SyncSpec, environment: SyncSpec) -> list[str]:
-    """Check that a policy's numbers mean what the environment takes them for; the conversions made, in words.
+def rollout(policy: Policy, env: PlayTable, trial: Trial, *, max_steps: int) -> Outcome:
+    """Run one trial; success is judged after every step between the first snapshot and the current one.
 
     Raises:
-        SpecMismatchError: they differ in something that this hand-over does not convert.
+        SpecMismatchError: the policy's actions cannot be brought into the environment's representation.
     """
-    made = []
-    for item in policy.difference(environment):
-        if item.field != PASS_THROUGH:
-            raise SpecMismatchError(f"policy to environment: the SyncSpecs differ in {item}")
-        made.append(
-            f"{item.field}: {item.ours} increments are added to the {item.theirs} pose unchanged, as CALVIN does"
-        )
-    return made
-
-
-def rollout(policy: Policy, env: PlayTable, trial: Trial, *, max_steps: int) -> Outcome:
-    """Run one trial; success is judged after every step between the first snapshot and the current one."""
+    handed = hand_to_environment(policy.spec, env.sync_spec)
+    bound = np.inf if env.sync_spec.action_clip is None else env.sync_spec.action_clip
     robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed))
     raw, _ = env.reset(robot_obs=robot_obs, scene_obs=scene_obs)
     policy.reset(trial.sentence)
@@ -106,11 +91,12 @@ def rollout(policy: Policy, env: PlayTable, trial: Trial, *, max_steps: int) -> 
     executed, predicted, clipped, success = [], [], 0.0, False
     while len(executed) < max_steps and not success:
         chunk = policy.predict(Observation(**raw))
-        action = np.clip(chunk.actions[0], -1.0, 1.0)
-        clipped += float(np.mean(action != chunk.actions[0]))
+        actions = handed.apply(chunk.actions, raw["state"], commanded=env.target_pose)
+        action = np.clip(actions[0], -bound, bound)
+        clipped += float(np.mean(action != actions[0]))
         raw, *_ = env.step(action)
         executed.append(action)
-        predicted.append(chunk.actions)
+        predicted.append(actions)
         success = trial.task in achieved(start, env.snapshot())
     return Outcome(
         success=success,

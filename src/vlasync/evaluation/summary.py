@@ -58,7 +58,7 @@ def summarise(run: Path, config: EvaluationConfig, judgement: Judgement, *, comm
             )
             for line in read_metrics(run / "metrics.jsonl")
         ),
-        conversions=judgement.conversions,
+        conversions=(*_read_json(run / "data.json").get("conversions", ()), *judgement.conversions),
         command=command,
     )
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from vlasync.actions.normalization import Normalizer
 from vlasync.errors import CheckpointError
 from vlasync.files import whole_folder
 from vlasync.models.heads.lstm import LSTMHeadConfig
@@ -53,12 +54,16 @@ def load_vla(folder: Path, *, attention: Attention = "eager") -> VLA:
 
     Raises:
         CheckpointError: a file is missing or damaged, or the weights are not those of the config.
+        SpecMismatchError: the statistics in spec.json describe other actions than spec.json declares.
     """
     for name in (_WEIGHTS, _CONFIG, _SPEC, _VLM):
         if not (folder / name).exists():
             raise CheckpointError(f"{folder}: {name} is missing; give a folder that save_vla or a training run wrote")
     config = _read_config(folder / _CONFIG)
     spec = SyncSpec.from_json((folder / _SPEC).read_text())
+    if spec.normalization is None:
+        raise CheckpointError(f"{folder / _SPEC}: it has no normalization; give a folder that a training run wrote")
+    Normalizer(spec.normalization).require_fits(spec, where=str(folder / _SPEC))
     vla = VLA(VLM.from_config(folder / _VLM, attention=attention), config, spec)
     _load_weights(vla, folder / _WEIGHTS)
     spec.require_equal(vla.spec, where=str(folder / _SPEC))

@@ -53,8 +53,8 @@ def chunk_loss(
     """Means over the entries that the mask keeps.
 
     Args:
-        prediction: pose `[..., K, 6]` and gripper `[..., K]`.
-        pose: `[..., K, 6]` normalised target.
+        prediction: pose `[..., K, P]` and gripper `[..., K]`.
+        pose: `[..., K, P]` normalised target.
         gripper_open: `[..., K]` bool, True where the demonstrated command is "open".
         mask: `[..., K]` bool.
         config: which distance, and lambda.

@@ -107,6 +107,7 @@ class VLA(nn.Module):
             latent=config.latent,
             window_size=config.window_size,
             chunk_size=config.chunk_size,
+            pose_size=spec.action_size - 1,
         )
         self.spec = spec.replace(image_transform=vlm.image_transform, tokens=self.tokens.layout)
 
@@ -145,7 +146,7 @@ class VLA(nn.Module):
         return hidden.gather(1, tokens.read.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
 
     def forward(self, batch: Batch) -> ChunkPrediction:
-        """Chunks for every frame of B windows: pose `[B, W, K, 6]`, gripper `[B, W, K]`."""
+        """Chunks for every frame of B windows: pose `[B, W, K, P]`, gripper `[B, W, K]`."""
         rows, window = batch.state.shape[:2]
         embeddings = self.embed(
             {name: batch.images[name].flatten(0, 1) for name in self.config.cameras},
@@ -159,8 +160,8 @@ class VLA(nn.Module):
         """Compare a prediction with the demonstrated actions of its batch, both normalised."""
         return chunk_loss(
             prediction,
-            pose=self._normalizer.encode(batch.actions)[..., :6],
-            gripper_open=batch.actions[..., 6] == self.spec.gripper_open,
+            pose=self._normalizer.encode(batch.actions)[..., :-1],
+            gripper_open=batch.actions[..., -1] == self.spec.gripper_open,
             mask=batch.chunk_mask,
             config=self.config.loss,
         )
@@ -172,15 +173,15 @@ class VLA(nn.Module):
     def step(
         self, stream: Stream, images: Mapping[str, torch.Tensor], state: torch.Tensor, sentences: Sequence[str]
     ) -> tuple[Stream, ChunkPrediction]:
-        """Take in the next frame of B rollouts, given as for `embed`; pose `[B, K, 6]`, gripper `[B, K]`."""
+        """Take in the next frame of B rollouts, given as for `embed`; pose `[B, K, P]`, gripper `[B, K]`."""
         return self.head.step(stream, self.embed(images, state, sentences))
 
     def decode(self, prediction: ChunkPrediction) -> torch.Tensor:
-        """Actions `[..., K, 7]` in the representation of `spec`; the gripper is one of its two commands."""
+        """Actions `[..., K, P + 1]` in the representation of `spec`; the gripper is one of its two commands."""
         logits = prediction.gripper.unsqueeze(-1)
         actions = self._normalizer.decode(torch.cat([prediction.pose, logits], dim=-1))
         command = torch.where(logits > 0, self.spec.gripper_open, self.spec.gripper_closed).to(actions.dtype)
-        return torch.cat([actions[..., :6], command], dim=-1)
+        return torch.cat([actions[..., :-1], command], dim=-1)
 
     def _pixels(self, images: torch.Tensor, camera: str, frames_per_shift: int) -> torch.Tensor:
         return prepare_images(

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable
 from dataclasses import replace
 
+from vlasync.actions.representations import Representation
 from vlasync.errors import VlasyncError
 from vlasync.recipes import demo, reference
 from vlasync.training.run import RunConfig
@@ -28,8 +29,17 @@ def get_recipe(name: str) -> RunConfig:
     return RECIPES[name]()
 
 
-def with_overrides(config: RunConfig, *, steps: int | None, batch_size: int | None, seed: int | None) -> RunConfig:
+def with_overrides(
+    config: RunConfig,
+    *,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    actions: Representation | None = None,
+) -> RunConfig:
     """`config` with the settings that are not None."""
     given = {"steps": steps, "batch_size": batch_size, "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
-    return replace(config, training=replace(config.training, **changes))
+    return replace(
+        config, training=replace(config.training, **changes), actions=config.actions if actions is None else actions
+    )

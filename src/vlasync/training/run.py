@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from vlasync.actions.normalization import Normalizer
+from vlasync.actions.representations import Representation, represent
 from vlasync.data.open import open_dataset
 from vlasync.data.store import Store, create_store, write_shard
 from vlasync.data.windows import Windows, split_episodes
@@ -19,6 +20,10 @@ from vlasync.models.vla import VLA, VLAConfig, build_vla
 from vlasync.progress import stage
 from vlasync.spec import NormalizationKind
 from vlasync.training.trainer import Trainer, TrainingConfig
+
+MIN_MOTION_M = 0.001
+"""A dimension of the actions that moves the TCP by less over all demonstrations carries no signal: it is not stretched
+to [-1, 1], which would only amplify noise. A millimetre, or as many units of rotation: 0.05 in CALVIN's units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,8 @@ class RunConfig:
         vlm: a model's name, a folder, or a tiny VLM to build.
         vla: action token, policy head, history, loss, and what trains.
         training: steps, batches, optimiser.
+        actions: representation of the actions that the model learns, one of `actions.representations.REPRESENTATIONS`;
+            demonstrations in another one are converted.
         normalization: how actions are brought to [-1, 1].
         validation_every: every n-th episode is kept for the validation loss (where the data has no validation part).
     """
@@ -44,6 +51,7 @@ class RunConfig:
     vlm: TinyVLM | str
     vla: VLAConfig = field(default_factory=VLAConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    actions: Representation = "recorded"
     normalization: NormalizationKind = "quantile"
     validation_every: int = 20
 
@@ -61,10 +69,11 @@ def train(config: RunConfig, data: Path, run: Path) -> Path:
 
     Raises:
         CheckpointError: `run` holds a run of another recipe.
+        SpecMismatchError: demonstrations that no conversion brings into the representation of `config.actions`.
     """
     claim_run(config, run)
     windows, validation = open_windows(config, data, run)
-    write_text(run / "data.json", json.dumps({"tasks": windows.tasks, "windows": len(windows)}, indent=2))
+    _record_data(windows, validation, run)
     vla = prepare_vla(config, windows, run)
     if not (run / "untrained").is_dir():
         with whole_folder(run / "untrained") as folder:
@@ -85,13 +94,18 @@ def claim_run(config: RunConfig, run: Path) -> None:
 
 def open_windows(config: RunConfig, data: Path, run: Path) -> tuple[Windows, Windows | None]:
     """Windows for training and for validation: the data's own two parts, or every n-th episode kept back."""
-    cut = partial(Windows, window_size=config.vla.window_size, chunk_size=config.vla.chunk_size)
-    if (data / "training").is_dir():
-        training = as_store(data / "training", run / "data" / "training")
+    split = (data / "training").is_dir()
+    episodes = as_store(data / "training" if split else data, run / "data" / "training")
+    cut = partial(
+        Windows,
+        window_size=config.vla.window_size,
+        chunk_size=config.vla.chunk_size,
+        target=represent(episodes.spec, config.actions),
+    )
+    if split:
         if not (data / "validation").is_dir():
-            return cut(training), None
-        return cut(training), cut(as_store(data / "validation", run / "data" / "validation"))
-    episodes = as_store(data, run / "data" / "training")
+            return cut(episodes), None
+        return cut(episodes), cut(as_store(data / "validation", run / "data" / "validation"))
     if len(episodes) < config.validation_every:
         return cut(episodes), None
     kept, held_out = split_episodes(len(episodes), every=config.validation_every)
@@ -113,6 +127,13 @@ def as_store(data: Path, target: Path) -> Store:
     return Store.open(target)
 
 
+def _record_data(windows: Windows, validation: Windows | None, run: Path) -> None:
+    """Write `data.json`: what the run learns from, and what was converted on the way to it."""
+    made = [words for part in (windows, validation) if part is not None for words in part.conversions]
+    record = {"tasks": windows.tasks, "windows": len(windows), "conversions": list(dict.fromkeys(made))}
+    write_text(run / "data.json", json.dumps(record, indent=2))
+
+
 def prepare_vla(config: RunConfig, windows: Windows, run: Path) -> VLA:
     """The VLA before its first step, with the statistics of the training actions in its SyncSpec."""
     vlm = config.vlm
@@ -124,8 +145,14 @@ def prepare_vla(config: RunConfig, windows: Windows, run: Path) -> VLA:
                     vlm.family, unfinished, corpus=windows.sentences, size=vlm.size, seed=config.training.seed
                 )
         vlm = str(folder)
-    normalizer = Normalizer.fit([windows.labelled_actions()], kind=config.normalization, spec=windows.spec)
-    spec = windows.spec.replace(normalization=normalizer.normalization)
+    spec = windows.spec
+    normalizer = Normalizer.fit(
+        [windows.labelled_actions()],
+        kind=config.normalization,
+        spec=spec,
+        min_span=MIN_MOTION_M / spec.position_scale_m,
+    )
+    spec = spec.replace(normalization=normalizer.normalization)
     return build_vla(vlm, config.vla, spec, seed=config.training.seed)
 
 

@@ -162,6 +162,11 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         self._switch_lights()
         return self._observe(), 0.0, False, False, {}
 
+    @property
+    def target_pose(self) -> NDArray[np.float64]:
+        """`[6]` pose that the arm is sent to, position and extrinsic xyz Euler angles in world axes; a copy."""
+        return np.concatenate([self._target.position, self._target.euler])
+
     def snapshot(self) -> Snapshot:
         """What a task's condition may ask for, at this instant."""
         data = self._data

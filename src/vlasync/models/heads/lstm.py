@@ -31,7 +31,7 @@ class ChunkPrediction:
     """Predicted chunks.
 
     Attributes:
-        pose: `[..., K, 6]` normalised translation and rotation.
+        pose: `[..., K, P]` normalised translation and rotation; P is 6, 7 with quaternions, 9 with `rot6d`.
         gripper: `[..., K]` logits, positive for open.
     """
 
@@ -54,7 +54,14 @@ class LSTMHead(nn.Module):
     """LSTM over the window, then one MLP for the pose and one for the gripper."""
 
     def __init__(
-        self, config: LSTMHeadConfig, *, embedding_size: int, latent: int, window_size: int, chunk_size: int
+        self,
+        config: LSTMHeadConfig,
+        *,
+        embedding_size: int,
+        latent: int,
+        window_size: int,
+        chunk_size: int,
+        pose_size: int = 6,
     ) -> None:
         """Build the layers.
 
@@ -64,13 +71,14 @@ class LSTMHead(nn.Module):
             latent: n, action embeddings per frame; they are laid side by side.
             window_size: W, frames that a step looks back on, itself included.
             chunk_size: K, actions predicted per frame.
+            pose_size: P, numbers of an action that are not the gripper's.
         """
         super().__init__()
         self._embedding_shape = (latent, embedding_size)
         self._window_size = window_size
         self._chunk_size = chunk_size
         self.lstm = nn.LSTM(latent * embedding_size, config.hidden, config.layers, batch_first=True)
-        self.pose = _mlp(config.hidden, 6 * chunk_size)
+        self.pose = _mlp(config.hidden, pose_size * chunk_size)
         self.gripper = _mlp(config.hidden, chunk_size)
 
     def forward(self, embeddings: torch.Tensor) -> ChunkPrediction:
@@ -80,12 +88,12 @@ class LSTMHead(nn.Module):
             embeddings: `[B, W, n, D]`.
 
         Returns:
-            pose `[B, W, K, 6]` and gripper `[B, W, K]`, in float32: an LSTM in bfloat16 loses the small steps of a
+            pose `[B, W, K, P]` and gripper `[B, W, K]`, in float32: an LSTM in bfloat16 loses the small steps of a
             regression and is not faster.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
             hidden, _ = self.lstm(embeddings.flatten(2).float())  # [B, W, hidden]
-            pose = self.pose(hidden).unflatten(-1, (self._chunk_size, 6))
+            pose = self.pose(hidden).unflatten(-1, (self._chunk_size, -1))
             return ChunkPrediction(pose=pose, gripper=self.gripper(hidden))
 
     def init_stream(self, batch: int) -> Stream:
@@ -101,7 +109,7 @@ class LSTMHead(nn.Module):
             embedding: `[B, n, D]`.
 
         Returns:
-            The new stream, and pose `[B, K, 6]` with gripper `[B, K]` for this frame.
+            The new stream, and pose `[B, K, P]` with gripper `[B, K]` for this frame.
         """
         history = torch.cat([stream.embeddings, embedding.float().unsqueeze(1)], dim=1)[:, -self._window_size :]
         window = self(history)
