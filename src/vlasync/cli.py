@@ -9,15 +9,19 @@ from __future__ import annotations
 import errno
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 from rich.markup import escape
 
+from vlasync.actions.representations import Representation
+from vlasync.checks.check_command import CheckOptions, run_check
 from vlasync.errors import VlasyncError
 from vlasync.progress import console, error_console
 
 Positional = tyro.conf.Positional
+
+CHECK_ALL = CheckOptions()
 
 
 def demo(run: Path = Path("runs/demo"), *, workers: int = 2) -> int:
@@ -85,7 +89,11 @@ def record(
     return 0
 
 
-def check(data: Positional[Path], *, json: Path | None = None) -> int:
+def check(
+    data: Positional[Path | None] = None,
+    *,
+    options: Annotated[CheckOptions, tyro.conf.arg(name=""), tyro.conf.FlagCreatePairsOff] = CHECK_ALL,
+) -> int:
     """Audit a dataset: do image, text, state and action line up, and do the numbers mean what they claim?
 
     Exit code 0: nothing found, 1: problems, 2: data that cannot be read.
@@ -93,23 +101,18 @@ def check(data: Positional[Path], *, json: Path | None = None) -> int:
     For example:
 
         vlasync check data/table
-        vlasync check task_D_D/training --json audit.json
+        vlasync check task_D_D --html audit.html
+        vlasync check task_ABC_D/training --no-images --sample 500 --json audit.json
+        vlasync check data/mine --statistics runs/kosmos
+        vlasync check data/mine --fix-spec
+        vlasync check --list
 
     Args:
-        data: a training store or a CALVIN split (the folder with the episode_*.npz files).
-        json: also write what was found to this file.
+        data: a training store, a CALVIN split (the folder with the episode_*.npz files), or a folder with training/ and
+            validation/.
+        options: how to audit, and what to write.
     """
-    from vlasync.checks.audit import audit
-    from vlasync.checks.report import print_report
-    from vlasync.files import write_text
-
-    if not data.is_dir():
-        raise VlasyncError(f"{data}: no such folder; give a training store or a split of a CALVIN dataset")
-    report = audit(data)
-    print_report(report, console)
-    if json is not None:
-        write_text(json, report.to_json())
-    return report.exit_code
+    return run_check(data, options, console)
 
 
 def train(
@@ -120,6 +123,7 @@ def train(
     steps: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
+    actions: Representation | None = None,
 ) -> int:
     """Train a VLA by a recipe; a run that was interrupted goes on from its last checkpoint.
 
@@ -127,6 +131,7 @@ def train(
 
         vlasync train tiny-kosmos2-lstm --data task_D_D --run runs/tiny
         vlasync train demo --data runs/demo/data --run runs/again --steps 500
+        vlasync train demo --data runs/demo/data --run runs/tcp --actions tcp_relative
         accelerate launch -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos
 
     Args:
@@ -136,11 +141,13 @@ def train(
         steps: optimiser steps, instead of the recipe's.
         batch_size: windows per process, instead of the recipe's.
         seed: instead of the recipe's.
+        actions: representation that the model learns, instead of the recipe's; demonstrations are converted to it, and
+            evaluation converts back to what the robot wants.
     """
     from vlasync.recipes.registry import get_recipe, with_overrides
     from vlasync.training.run import train as train_run
 
-    config = with_overrides(get_recipe(recipe), steps=steps, batch_size=batch_size, seed=seed)
+    config = with_overrides(get_recipe(recipe), steps=steps, batch_size=batch_size, seed=seed, actions=actions)
     checkpoint = train_run(config, data, run)
     console.print(f"trained: {checkpoint}; see how it drives with [bold]vlasync evaluate {run}[/bold]")
     return 0

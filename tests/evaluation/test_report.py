@@ -6,9 +6,10 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from vlasync.evaluation.plots import CSS_VARIABLES, curve_svg, loss_svg, tasks_svg, terms_svg
+from vlasync.evaluation.plots import curve_svg, loss_svg, tasks_svg, terms_svg
 from vlasync.evaluation.report import interval, percent, print_summary, spec_rows, write_report
 from vlasync.evaluation.results import EvaluationResults
+from vlasync.figures import CSS_VARIABLES
 from vlasync.spec import SyncSpec
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vlasync.checks.detectors import AuditConfig
 from vlasync.checks.findings import Findings
+from vlasync.checks.leakage import LeakageCheck, compare
 from vlasync.checks.report import AuditReport, PartReport
 from vlasync.checks.survey import Part, Survey, chosen, note, survey
 from vlasync.data.open import open_dataset
@@ -38,12 +39,14 @@ def audit(data: Path | str | Sequence[Episode], config: AuditConfig | None = Non
     _require_sense(config)
     unopened = Findings()
     parts = _open(data, unopened)
-    problems, reports = unopened.problems(), []
+    problems, reports, marks = unopened.problems(), [], {part.name: LeakageCheck() for part in parts}
     with stage("audit", sum(len(chosen(len(part.episodes), config.sample)) for part in parts)) as progress:
         for part in parts:
-            found = survey(part, config, [], progress)
+            found = survey(part, config, [marks[part.name]] if len(parts) > 1 else [], progress)
             problems += found.problems()
             reports.append(_report(part, found))
+    if len(parts) > 1:
+        problems += compare(*(marks[name] for name in SPLITS)).problems()
     sampled = config.sample is not None and any(config.sample < len(part.episodes) for part in parts)
     return AuditReport(problems=tuple(problems), parts=tuple(reports), sampled=sampled)
 

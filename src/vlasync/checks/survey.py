@@ -120,11 +120,11 @@ def survey(part: Part, config: AuditConfig, extra: Sequence[Detector], progress:
     Args:
         part: the episodes.
         config: what to look at.
-        extra: detectors beside those of every audit.
+        extra: fresh detectors beside those of every audit; what they gather is in them afterwards.
         progress: advanced by one for each episode.
     """
-    fresh = Survey([*detectors(config, _preview(part) if config.images else []), *extra])
-    gathered = copy.deepcopy(fresh)
+    gathered = Survey([*detectors(config, _preview(part) if config.images else []), *extra])
+    fresh = copy.deepcopy(gathered)
     clock = _Clock(progress)
     rest = deque(_chunks(chosen(len(part.episodes), config.sample)))
     left = sum(map(len, rest))

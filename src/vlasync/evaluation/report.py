@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +19,7 @@ from vlasync.evaluation.recordings import RolloutRecording
 from vlasync.evaluation.results import EvaluationResults, TaskResult
 from vlasync.evaluation.videos import render_video, video_data_uri
 from vlasync.files import write_text
+from vlasync.pages import render
 from vlasync.spec import Camera, Normalization, StateSlice, SyncSpec
 
 REPORT_NAME = "report.html"
@@ -60,11 +60,9 @@ def write_report(results: EvaluationResults, recordings: Sequence[RolloutRecordi
     Returns:
         The path of the page.
     """
-    environment = Environment(
-        loader=PackageLoader("vlasync", "evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"percent": percent, "interval": interval, "label": _label}
-    page = environment.get_template("report.html").render(
+    page = render(
+        "evaluation/report.html",
+        {"percent": percent, "interval": interval, "label": _label},
         results=results,
         rows=success_rows(results),
         figures=_figures(results),

@@ -3,6 +3,7 @@
     <split>/episode_0000100.npz              robot_obs [15], rel_actions [7], scene_obs [24], rgb_<camera> [H, W', 3]
             ep_start_end_ids.npy             first and last frame of each episode, both inclusive
             lang_annotations/auto_lang_ann.npy   sentences with (first, end) frames, end exclusive
+            syncspec.json                    what the numbers mean, where that is not SyncSpec.CALVIN (not CALVIN's own)
 
 Everything is lazy: an episode's numbers are read when the episode is, its pixels when they are sliced.
 """
@@ -27,6 +28,9 @@ from vlasync.types import Episode, LanguageSpan
 
 LANGUAGE_FILE = "lang_annotations/auto_lang_ann.npy"
 
+SPEC_FILE = "syncspec.json"
+"""What the numbers of a split mean, where it was written down; else they are taken for CALVIN's own."""
+
 _VECTORS = {"robot_obs": 15, "rel_actions": 7, "scene_obs": 24}
 """Low-dimensional keys of a frame, and their length."""
 
@@ -50,19 +54,21 @@ def read_calvin(path: Path | str) -> Sequence[Episode]:
         path: the folder with `ep_start_end_ids.npy`, e.g. `task_D_D/training`.
 
     Returns:
-        Lazily read episodes with `rel_actions` as actions, in `SyncSpec.CALVIN` with the cameras' real sizes. Reading
+        Lazily read episodes with `rel_actions` as actions, in the SyncSpec of `syncspec.json` where that is there, else
+        in `SyncSpec.CALVIN` with the cameras' real sizes. Reading
         one raises DatasetError where a frame is missing, cut short, of another shape or not finite. Sentences outside
         every episode are given to the nearest one before, with the frames they claim, so that the audit sees them.
 
     Raises:
-        DatasetError: no such split, or its index, sentences or first frame cannot be read.
+        DatasetError: no such split, or its index, sentences, SyncSpec or first frame cannot be read.
         UnsafeFileError: the sentences' file asks to run code.
     """
     folder = Path(path)
     bounds = _read_bounds(folder)
     first_file = frame_file(folder, int(bounds[0, 0]))
     with _OpenFrame(first_file) as frame:
-        spec = SyncSpec.CALVIN.replace(cameras=frame.cameras())
+        cameras = frame.cameras()
+    spec = _read_spec(folder / SPEC_FILE, SyncSpec.CALVIN.replace(cameras=cameras))
     return _CalvinSplit(folder, spec, bounds, _read_language(folder, bounds))
 
 
@@ -216,6 +222,25 @@ def _read_vectors(file: Path, cameras: Mapping[str, Camera]) -> tuple[NDArray[np
         for name, camera in cameras.items():
             frame.require_image(name, camera)
         return tuple(frame.vector(key, length) for key, length in _VECTORS.items())
+
+
+def _read_spec(file: Path, calvin: SyncSpec) -> SyncSpec:
+    """What was declared, with the cameras and vectors that the first frame has; CALVIN's own convention by default."""
+    if not file.exists():
+        return calvin
+    try:
+        spec = SyncSpec.from_json(file.read_text())
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DatasetError(f"{file}: no SyncSpec ({error}); delete it to go by CALVIN's own convention") from error
+    declared, found = _sizes(spec), _sizes(calvin)
+    if declared != found:
+        raise DatasetError(f"{file}: declares {declared}, but the first frame has {found}; correct or delete the file")
+    return spec
+
+
+def _sizes(spec: SyncSpec) -> dict[str, Any]:
+    """Length of the state and height and width of each camera."""
+    return {"state": spec.state_size} | {name: (camera.height, camera.width) for name, camera in spec.cameras.items()}
 
 
 def _read_bounds(folder: Path) -> NDArray[np.int64]:
