@@ -1,18 +1,19 @@
 """Known defects to plant into good demonstrations, so that any checker of data can be put to the test.
 
-from vlasync.testing import DEFECTS
+Example::
 
-for defect in DEFECTS:
-for strength in defect.strengths:
-planted = defect.plant(episodes, strength)
-if planted is not None:
-assert defect.code in my_checker(planted.episodes)
+    for defect in vlasync.testing.DEFECTS:
+        for strength in defect.strengths:
+            planted = defect.plant(episodes, strength)
+            if planted is not None:
+                assert defect.code in my_checker(planted.episodes)
 """
 
 from vlasync.testing.defect import Defect, Distortion, FileDefect, Planted, Scope, StatisticsDefect
 from vlasync.testing.defects import DEFECTS
 from vlasync.testing.files import FILE_DEFECTS
 from vlasync.testing.harmless import HARMLESS
+from vlasync.testing.recordings import Recording, record_play_table
 from vlasync.testing.trials import Trial, file_trial, trial
 
 __all__ = [
@@ -23,9 +24,11 @@ __all__ = [
     "Distortion",
     "FileDefect",
     "Planted",
+    "Recording",
     "Scope",
     "StatisticsDefect",
     "Trial",
     "file_trial",
+    "record_play_table",
     "trial",
 ]

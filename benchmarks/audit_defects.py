@@ -1,0 +1,204 @@
+"""Does the audit find every defect that can be planted, name it rightly, and say nothing about clean data?
+
+    OMP_NUM_THREADS=1 python benchmarks/audit_defects.py [--calvin DATASET --commands FILE] [--only WORD] [--write]
+
+Every defect of `vlasync.testing`, in every strength, is planted into all episodes and into a single one, of play table
+demonstrations recorded for the purpose at two image sizes and, where given, of a CALVIN recording. A defect counts as
+found where its code is among the problems, no other code is claimed that it does not explain, and no untouched episode
+is blamed. The exit code is 0 where all were found and no clean data raised an alarm.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from vlasync.checks.audit import audit
+from vlasync.data.open import open_dataset
+from vlasync.data.store import create_store, write_shard
+from vlasync.files import write_text
+from vlasync.progress import stage
+from vlasync.recording import calvin_cameras
+from vlasync.testing import DEFECTS, FILE_DEFECTS, HARMLESS, Recording, Trial, file_trial, record_play_table, trial
+from vlasync.testing.actions import commanded
+from vlasync.types import Episode
+
+TASKS = (
+    "open_drawer",
+    "close_drawer",
+    "move_slider_left",
+    "turn_on_led",
+    "turn_off_lightbulb",
+    "lift_red_block_table",
+    "push_blue_block_left",
+    "lift_pink_block_table",
+)
+
+PAGE = Path(__file__).parents[1] / "docs" / "check.md"
+BEGIN, END = "<!-- written by benchmarks/audit_defects.py -->", "<!-- end -->"
+
+FILES = "files"
+"""Name of the column for damage to files, planted into a store or into CALVIN's layout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditDefects:
+    """What to try.
+
+    Attributes:
+        calvin: a dataset in CALVIN's layout with `training` and `validation`.
+        commands: `.npz` with `<split>_<first frame>__cmd` `[T, 7]` for its episodes: the commanded poses.
+        only: try only defects whose name or code has this word in it.
+        write: put the table into `docs/check.md`.
+    """
+
+    calvin: Path | None = None
+    commands: Path | None = None
+    only: str = ""
+    write: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A trial and the data it was made on; no trial where the data cannot show the defect."""
+
+    data: str
+    trial: Trial
+
+
+def main(config: AuditDefects) -> int:
+    """Try everything, print the table, and say what was missed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        recordings = list(_recordings(config))
+        alarms = _false_alarms(recordings) if not config.only else []
+        results = list(_episode_trials(recordings, config.only))
+        results += _file_trials(recordings[0], config, Path(scratch))
+    missed = [result for result in results if not result.trial.passed]
+    text = table(results, [recording.name for recording in recordings])
+    print(text)
+    for result in missed:
+        attempt = result.trial
+        found = ", ".join(attempt.found) or "nothing"
+        print(f"MISSED on {result.data}: {attempt.defect}, {attempt.strength}, {attempt.scope}: found {found}")
+        if attempt.misplaced:
+            print(f"  blamed without cause: {'; '.join(attempt.misplaced)}")
+    for alarm in alarms:
+        print(f"FALSE ALARM {alarm}")
+    if config.write:
+        _write_into_page(text)
+    return 1 if missed or alarms else 0
+
+
+def _recordings(config: AuditDefects) -> Iterator[Recording]:
+    """The clean data."""
+    yield record_play_table("play table, 64 px", TASKS, cameras=calvin_cameras(64, 64), seed=11)
+    yield record_play_table("play table, 200 / 84 px", TASKS, cameras=calvin_cameras(), seed=12)
+    if config.calvin:
+        episodes = list(open_dataset(config.calvin / "training"))
+        commands = {}
+        if config.commands:
+            with np.load(config.commands, allow_pickle=False) as arrays:
+                for episode in episodes:
+                    split, frames = episode.name.split("/")
+                    commands[episode.name] = arrays[f"{split}_{int(frames.split('-')[0])}__cmd"][:, :6]
+        yield Recording(name="CALVIN", episodes=episodes, commands=commands)
+
+
+def _false_alarms(recordings: Sequence[Recording]) -> list[str]:
+    """Problems that the audit claims of clean data: all episodes, each alone, and after harmless changes."""
+    found = []
+    for recording in recordings:
+        subsets = {"all": list(recording.episodes)} | {episode.name: [episode] for episode in recording.episodes}
+        for change, distort in HARMLESS.items():
+            for subset, episodes in subsets.items():
+                problems = audit(list(map(distort, episodes))).problems
+                found += [f"{recording.name}, {change}, {subset}: {problem.code}" for problem in problems]
+    return found
+
+
+def _episode_trials(recordings: Sequence[Recording], only: str) -> Iterator[Result]:
+    """Every defect of episodes on every recording."""
+    for recording in recordings:
+        defects = (*DEFECTS, *([commanded(recording.commands)] if recording.commands else []))
+        chosen = [defect for defect in defects if only in defect.name or only in defect.code]
+        with stage(f"defects, {recording.name}", sum(len(defect.strengths) for defect in chosen)) as progress:
+            for defect in chosen:
+                for strength in defect.strengths:
+                    for scope in defect.scopes:
+                        outcome = trial(defect, strength, scope, recording.episodes)
+                        if outcome is not None:
+                            yield Result(data=recording.name, trial=outcome)
+                    progress.advance()
+
+
+def _file_trials(recording: Recording, config: AuditDefects, scratch: Path) -> list[Result]:
+    """Every damage to files, of a store made from the recording and of the CALVIN dataset."""
+    store = scratch / "store"
+    _write_store(store / "training", recording.episodes)
+    held_out = record_play_table("held out", TASKS[:4], cameras=calvin_cameras(64, 64), episodes_per_task=1, seed=13)
+    _write_store(store / "validation", held_out.episodes)
+    datasets = {"store": store} | ({"calvin": config.calvin} if config.calvin else {})
+    return [
+        Result(data=FILES, trial=file_trial(defect, strength, datasets[defect.layout]))
+        for defect in FILE_DEFECTS
+        if defect.layout in datasets and (config.only in defect.name or config.only in defect.code)
+        for strength in defect.strengths
+    ]
+
+
+def _write_store(folder: Path, episodes: Sequence[Episode]) -> None:
+    create_store(folder, episodes[0].spec)
+    numbers = (np.arange(len(episode)) + 1000 * index for index, episode in enumerate(episodes))
+    numbered = [replace(episode, frame_index=index) for episode, index in zip(episodes, numbers, strict=True)]
+    write_shard(folder, "episodes", numbered)
+
+
+def table(results: Sequence[Result], data: Sequence[str]) -> str:
+    """Markdown: one row per defect and strength, one column per data set."""
+    shown = [*data, FILES]
+    rows: dict[tuple[str, str, str], list[Result]] = {}
+    for result in results:
+        attempt = result.trial
+        rows.setdefault((attempt.code, attempt.defect, attempt.strength), []).append(result)
+    count = len(results)
+    passed = sum(result.trial.passed for result in results)
+    kinds = len({result.trial.defect for result in results})
+    lines = [
+        f"{passed} of {count} planted defects ({kinds} kinds, {len(rows)} strengths) were found and named rightly.",
+        "",
+        f"| code | defect | strength | {' | '.join(shown)} | seconds |",
+        "|---" * (len(shown) + 4) + "|",
+    ]
+    for (code, defect, strength), found in rows.items():
+        cells = [_cell([result.trial for result in found if result.data == name]) for name in shown]
+        seconds = np.mean([result.trial.seconds for result in found])
+        lines.append(f"| `{code}` | {defect} | {strength} | {' | '.join(cells)} | {seconds:.2f} |")
+    return "\n".join(lines)
+
+
+def _cell(attempts: Sequence[Trial]) -> str:
+    """Where it was found, `all` or `one` episode, or what was found instead."""
+    words = {"every episode": "all", "one episode": "one"}
+    texts = [
+        words[attempt.scope] + ("" if attempt.passed else f": **{', '.join(attempt.found) or 'missed'}**")
+        for attempt in attempts
+    ]
+    return ", ".join(texts) or "-"
+
+
+def _write_into_page(text: str) -> None:
+    """Replace the table of `docs/check.md`."""
+    page = PAGE.read_text()
+    before, rest = page.split(BEGIN)
+    after = rest.split(END)[1]
+    write_text(PAGE, f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(AuditDefects)))
