@@ -16,7 +16,7 @@ from PIL import Image
 
 from vlasync import figures
 from vlasync.checks.findings import Curves
-from vlasync.figures import SERIES, STYLE
+from vlasync.figures import INK, SERIES, STYLE
 
 LINE_STYLES = ("-", "--", ":", "-.", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 MARKED_POINTS = 40
@@ -43,10 +43,11 @@ def curves_svg(curves: Curves, name: str) -> str:
         name: of the figure, unique on its page.
     """
     with matplotlib.rc_context(STYLE):
-        axes = figures.axes(curves.x_label, curves.y_label, height=2.8)
         if any(isinstance(position, str) for position in curves.x):
+            axes = figures.axes(curves.y_label, curves.x_label, height=1.0 + 0.3 * len(curves.x))
             _draw_bars(axes, curves)
         else:
+            axes = figures.axes(curves.x_label, curves.y_label, height=2.8)
             _draw_lines(axes, curves)
         if len(curves.series) > 1:
             handles, labels = axes.get_legend_handles_labels()
@@ -81,10 +82,13 @@ def thumbnail(caption: str, image: NDArray[np.uint8]) -> Thumbnail:
 
 
 def _draw_lines(axes: Axes, curves: Curves) -> None:
-    marker = "o" if len(curves.x) <= MARKED_POINTS else ""
+    x = np.asarray(curves.x, float)
+    marker = "o" if len(x) <= MARKED_POINTS else ""
+    if (x == x.round()).all():
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for number, (label, values) in enumerate(curves.series.items()):
         axes.plot(
-            np.asarray(curves.x, float),
+            x,
             np.asarray(values, float),
             color=SERIES[number % len(SERIES)],
             linestyle=LINE_STYLES[number % len(LINE_STYLES)],
@@ -96,16 +100,13 @@ def _draw_lines(axes: Axes, curves: Curves) -> None:
 
 
 def _draw_bars(axes: Axes, curves: Curves) -> None:
+    """Bars lie, so that names of any length can be read."""
     positions = np.arange(len(curves.x))
     width = 0.8 / len(curves.series)
     for number, (label, values) in enumerate(curves.series.items()):
         centres = positions + (number - (len(curves.series) - 1) / 2) * width
-        axes.bar(centres, np.asarray(values, float), 0.9 * width, color=SERIES[number % len(SERIES)], label=label)
-    crowded = sum(len(str(position)) for position in curves.x) > 60
-    axes.set_xticks(positions, [str(position) for position in curves.x], rotation=35 if crowded else 0)
-    axes.tick_params(axis="x", length=0)
-    if crowded:
-        axes.tick_params(axis="x", labelrotation=35)
-        for label in axes.get_xticklabels():
-            label.set_horizontalalignment("right")
-    axes.grid(visible=False, axis="x")
+        axes.barh(centres, np.asarray(values, float), 0.9 * width, color=SERIES[number % len(SERIES)], label=label)
+    axes.set_yticks(positions, [str(position) for position in curves.x])
+    axes.tick_params(axis="y", labelcolor=INK, length=0)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")

@@ -139,17 +139,19 @@ def readable(value: Any) -> str:
 
 
 def _table(problems: Sequence[Problem]) -> Table:
-    """One row for each problem; wide enough columns at 100 characters."""
+    """One row for each problem; codes are never cut, so that they can be searched for."""
     table = Table(show_lines=True, expand=True)
-    table.add_column("problem", ratio=3)
-    table.add_column("where", ratio=4)
-    table.add_column("what is wrong, and what to do", ratio=6)
-    table.add_column("places", justify="right")
-    table.add_column("sure", justify="right")
+    table.add_column("problem", no_wrap=True)
+    table.add_column("what is wrong, where, and what to do", ratio=1)
     for problem in problems:
-        what = Text(problem.message).append(f"\n{problem.advice}", style="dim")
-        code = Text(problem.code, style="bold red")
-        table.add_row(code, Text(problem.where), what, f"{problem.count:,}", f"{problem.confidence:.0%}")
+        places = f"{problem.count:,} place{'' if problem.count == 1 else 's'}"
+        code = Text(problem.code, style="bold red").append(
+            f"\n{places}\n{problem.confidence:.0%} sure", style="not bold dim"
+        )
+        what = (
+            Text(problem.message).append(f"\n{problem.where}", style="cyan").append(f"\n{problem.advice}", style="dim")
+        )
+        table.add_row(code, what)
     return table
 
 
