@@ -1,8 +1,8 @@
 """A published recipe for actions in the TCP frame, kept only for models that were trained with it.
 
-It takes an increment of extrinsic Euler angles for one of intrinsic angles, makes it small by a factor of 0.01 so that
-angles add like vectors, and takes the inverse of the rotation it means: the result points against the body's true
-rotation (cosine -0.9999) and is off by about a percent in size. `rotation_composition="right"` is the exact one.
+It reads the state's extrinsic Euler angles as intrinsic ones, shrinks an increment of them by a factor of 0.01 so that
+angles add like vectors, and takes the inverse of the body rotation that this means: by its own reading the result
+points the wrong way (cosine below -0.999). `rotation_composition="right"` is the exact convention.
 """
 
 from __future__ import annotations
