@@ -19,13 +19,22 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from vlasync.checks.audit import audit
 from vlasync.data.open import open_dataset
 from vlasync.data.store import create_store, write_shard
 from vlasync.files import write_text
 from vlasync.progress import stage
 from vlasync.recording import calvin_cameras
-from vlasync.testing import DEFECTS, FILE_DEFECTS, HARMLESS, Recording, Trial, file_trial, record_play_table, trial
+from vlasync.testing import (
+    DEFECTS,
+    FILE_DEFECTS,
+    HARMLESS,
+    Recording,
+    Trial,
+    false_alarms,
+    file_trial,
+    record_play_table,
+    trial,
+)
 from vlasync.testing.actions import commanded
 from vlasync.types import Episode
 
@@ -117,7 +126,7 @@ def _false_alarms(recordings: Sequence[Recording]) -> list[str]:
         subsets = {"all": list(recording.episodes)} | {episode.name: [episode] for episode in recording.episodes}
         for change, distort in HARMLESS.items():
             for subset, episodes in subsets.items():
-                problems = audit(list(map(distort, episodes))).problems
+                problems = false_alarms(episodes, distort)
                 found += [f"{recording.name}, {change}, {subset}: {problem.code}" for problem in problems]
     return found
 

@@ -21,6 +21,8 @@ from vlasync.testing.conventions import (
     declare,
     fitted,
     normalize,
+    replace_actions,
+    reverse_actions,
     rewrite,
     scale_actions,
     scale_state,
@@ -237,6 +239,15 @@ ACTION_DEFECTS: tuple[Defect | StatisticsDefect, ...] = (
         strengths={
             "percentiles": partial(normalize, normalization=PERCENTILES),
             "z-score": partial(normalize, normalization=MOMENTS),
+        },
+    ),
+    Defect(
+        name="actions of another motion",
+        code="action-mismatch",
+        strengths={
+            "one frame": partial(replace_actions, count=1),
+            "five frames": partial(replace_actions, count=5),
+            "in reverse order": reverse_actions,
         },
     ),
     StatisticsDefect(

@@ -78,6 +78,21 @@ def scale_actions(episode: Episode, factors: Sequence[float]) -> Episode:
     return replace(episode, actions=episode.actions * np.asarray(factors))
 
 
+def replace_actions(episode: Episode, count: int) -> Episode:
+    """The motion of `count` actions in the middle is replaced by a straight one of half the bound."""
+    actions = episode.actions.copy()
+    first = (len(actions) - count) // 2
+    actions[max(first, 0) : first + count, :3] = 0.5
+    return replace(episode, actions=actions)
+
+
+def reverse_actions(episode: Episode) -> Episode:
+    """The motion stands in reverse order; gripper commands stay."""
+    actions = episode.actions.copy()
+    actions[:, :-1] = actions[::-1, :-1]
+    return replace(episode, actions=actions)
+
+
 def scale_state(episode: Episode, name: str, factor: float) -> Episode:
     """One slice of the state in another unit."""
     state = episode.state.copy()

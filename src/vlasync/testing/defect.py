@@ -68,17 +68,29 @@ class Defect:
             The planted data, or None where no episode would show it: it has no such camera, task or motion.
         """
         clean = list(map(self.prepare, episodes))
-        distorted = list(map(self.strengths[strength], clean))
-        carriers = [number for number, (old, new) in enumerate(zip(clean, distorted, strict=True)) if old is not new]
-        showing = [number for number in carriers if self.shows(clean[number])]
-        if not showing:
+        distort = self.strengths[strength]
+        broken: dict[int, Episode] = {}
+        shown = False
+        for number in _from_the_middle(len(clean)):
+            shows = self.shows(clean[number])
+            if scope == "one episode" and not shows:
+                continue
+            distorted = distort(clean[number])
+            if distorted is not clean[number]:
+                broken[number], shown = distorted, shown or shows
+                if scope == "one episode":
+                    break
+        if not shown:
             return None
-        if scope == "one episode":
-            carriers = [showing[len(showing) // 2]]
         return Planted(
-            episodes=tuple(distorted[number] if number in carriers else old for number, old in enumerate(clean)),
-            broken=frozenset(clean[number].name for number in carriers),
+            episodes=tuple(broken.get(number, episode) for number, episode in enumerate(clean)),
+            broken=frozenset(clean[number].name for number in broken),
         )
+
+
+def _from_the_middle(count: int) -> list[int]:
+    """The numbers below `count`, those in the middle first."""
+    return sorted(range(count), key=lambda number: abs(number - count // 2))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vlasync.checks.audit import audit
 from vlasync.checks.detectors import AuditConfig
 from vlasync.checks.findings import Problem
-from vlasync.testing.defect import Defect, FileDefect, Scope, StatisticsDefect
+from vlasync.testing.defect import Defect, Distortion, FileDefect, Scope, StatisticsDefect
 from vlasync.types import Episode
 
 
@@ -46,6 +48,13 @@ class Trial:
         return self.code in self.found and not self.false_names and not self.misplaced
 
 
+def false_alarms(
+    episodes: Sequence[Episode], change: Distortion, config: AuditConfig | None = None
+) -> tuple[Problem, ...]:
+    """What the audit claims of clean episodes after a harmless change; nothing, where all is well."""
+    return tuple(_audit(list(map(change, episodes)), config)[0])
+
+
 def trial(
     defect: Defect | StatisticsDefect,
     strength: str,
@@ -57,11 +66,9 @@ def trial(
     planted = defect.plant(episodes, strength, scope)
     if planted is None:
         return None
-    start = time.perf_counter()
-    report = audit(planted.episodes, replace(config or AuditConfig(), statistics=planted.statistics))
-    seconds = time.perf_counter() - start
+    problems, seconds = _audit(planted.episodes, replace(config or AuditConfig(), statistics=planted.statistics))
     whole = {episode.name for episode in planted.episodes} - planted.broken
-    return _judge(defect, strength, scope, report.problems, seconds, whole)
+    return _judge(defect, strength, scope, problems, seconds, whole)
 
 
 def file_trial(defect: FileDefect, strength: str, dataset: Path, config: AuditConfig | None = None) -> Trial:
@@ -70,10 +77,16 @@ def file_trial(defect: FileDefect, strength: str, dataset: Path, config: AuditCo
         copy = Path(scratch) / "dataset"
         shutil.copytree(dataset, copy, copy_function=shutil.copyfile)
         defect.strengths[strength](copy)
-        start = time.perf_counter()
-        report = audit(copy, config)
-        seconds = time.perf_counter() - start
-    return _judge(defect, strength, "one episode", report.problems, seconds, ())
+        problems, seconds = _audit(copy, config)
+    return _judge(defect, strength, "one episode", problems, seconds, ())
+
+
+def _audit(data: Path | Sequence[Episode], config: AuditConfig | None) -> tuple[Sequence[Problem], float]:
+    """What the audit finds, and its running time; silent, for one of hundreds of audits needs no bar of its own."""
+    start = time.perf_counter()
+    with redirect_stdout(io.StringIO()):
+        problems = audit(data, config).problems
+    return problems, time.perf_counter() - start
 
 
 def _judge(
