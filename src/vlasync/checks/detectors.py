@@ -11,6 +11,7 @@ from vlasync.checks.gripper import GripperCheck
 from vlasync.checks.language import LanguageCheck
 from vlasync.checks.motion import MotionCheck
 from vlasync.checks.streams import StreamCheck
+from vlasync.checks.task import TaskCheck
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode
 
@@ -42,4 +43,4 @@ def detectors(config: AuditConfig, preview: Sequence[Episode]) -> list[Detector]
         preview: readable episodes spread over the dataset, from which to learn what it usually looks like; empty where
             `config.images` is off.
     """
-    return [StreamCheck(), ClockCheck(), LanguageCheck(config.window_size), MotionCheck(), GripperCheck()]
+    return [StreamCheck(), ClockCheck(), LanguageCheck(config.window_size), TaskCheck(), MotionCheck(), GripperCheck()]

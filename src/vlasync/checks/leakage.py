@@ -22,7 +22,7 @@ WINDOW = 4
 """Consecutive moving frames of which at least one is marked: twice and more in a demonstration of a dozen frames."""
 
 MOVING = 1e-3
-"""Change of some coordinate of the TCP (m or rad) between two frames that counts as motion.
+"""Change of some number of the state (m or rad) between two frames that counts as motion.
 
 Robots at rest after equal resets are in equal states, without any frame being shared. The play table's expert moves
 more than that in every frame.
@@ -89,8 +89,7 @@ def compare(training: LeakageCheck, validation: LeakageCheck) -> Findings:
 def _marks(episode: Episode) -> NDArray[np.uint64]:
     """Sorted hashes of the marked frames; single precision, so that a rounded copy leaves the same marks."""
     state = episode.state.astype(np.float32) + np.float32(0)  # -0 becomes 0
-    pose = slice(0, episode.spec.state_slice("tcp_euler").stop)
-    moving = (np.abs(np.diff(state[:, pose], axis=0)) > MOVING).any(axis=1)
+    moving = (np.abs(np.diff(state, axis=0)) > MOVING).any(axis=1)
     pairs = np.concatenate([state[:-1], state[1:]], axis=1)[moving]
     hashes = np.frombuffer(b"".join(hashlib.blake2b(pair, digest_size=8).digest() for pair in pairs), np.uint64)
     if len(hashes) <= WINDOW:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from vlasync.envs.playtable.instructions import HELD_OUT, TRAINING
 from vlasync.envs.playtable.tasks import BLOCKS, TASKS
@@ -96,6 +97,7 @@ def _known_sentences() -> Mapping[str, Tasks]:
 _KNOWN = _known_sentences()
 
 
+@lru_cache(maxsize=4096)
 def tasks_named(sentence: str) -> Tasks:
     """The tasks of `TASKS` that the words of a sentence fit; empty where they do not tell."""
     text = " ".join(re.findall(r"[a-z]+", sentence.lower()))
