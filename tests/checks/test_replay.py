@@ -1,6 +1,7 @@
 """Replay: round trips lose nothing, every representation carries the demonstration, and the table says how well."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 from rich.console import Console
 
 from vlasync.actions.frames import increments
-from vlasync.checks.replay import RECORDED, Variant, drive, replay, replay_span, variants, written
-from vlasync.checks.replay_report import ReplayReport, Strays, Tally, print_replay
+from vlasync.checks.audit import audit
+from vlasync.checks.page import write_page
+from vlasync.checks.replay import RECORDED, Variant, drive, replay, replay_span, variants, with_replays, written
+from vlasync.checks.replay_report import ReplayReport, Strays, Tally
+from vlasync.checks.report import print_report
 from vlasync.data.store import create_store, write_shard
 from vlasync.envs.playtable import PlayTable
 from vlasync.errors import DatasetError, SpecMismatchError
@@ -90,7 +94,7 @@ def test_every_representation_carries_the_demonstrations(table, demonstrations):
     assert [row.solved for row in report.rows] == [len(TASKS)] * len(variants(SPEC))
     rows = {row.representation: row for row in report.rows}
     # Sent one frame early, an arm that trails its target is where it was recorded.
-    assert rows["absolute, a frame early"].from_recording.mean_mm < 0.5 * rows["absolute"].from_recording.mean_mm
+    assert rows["absolute, early"].from_recording.mean_mm < 0.5 * rows["absolute"].from_recording.mean_mm
 
 
 def test_a_replay_shows_actions_that_mean_something_else(table, demonstrations):
@@ -127,12 +131,23 @@ def test_a_dataset_is_replayed_alike_by_one_process_and_by_two(tmp_path: Path, d
     assert alone.spans == alone.judged == len(TASKS)
     assert replay(tmp_path / "store", workers=2) == alone
     assert replay(tmp_path / "store", sample=1, workers=1).spans == 1
-    console = Console(width=110, record=True, quiet=True)
+
+
+def test_a_replay_stands_in_the_table_the_json_and_the_page(tmp_path: Path, demonstrations):
+    create_store(tmp_path / "store", SPEC)
+    write_shard(tmp_path / "store", "0", demonstrations[:1])
+    report = with_replays(audit(tmp_path / "store"), sample=None, workers=1)
+    console = Console(width=100)
     with console.capture() as shown:
-        console.quiet = False
-        print_replay(alone, console)
-    assert "3 annotated spans replayed on the play table" in shown.get()
-    assert "3 of 3" in shown.get()
+        print_report(report, console)
+    write_page(report, tmp_path / "audit.html")
+    for text in (shown.get(), (tmp_path / "audit.html").read_text()):
+        assert "1 annotated span replayed on the play table" in text
+        assert "recorded via TCP" in text
+        assert "1/1" in text
+    record = json.loads(report.to_json())["replay"]
+    assert [row["solved"] for row in record["rows"]] == [1] * len(variants(SPEC))
+    assert "replay" not in json.loads(audit(tmp_path / "store").to_json())
 
 
 def test_nothing_to_replay_is_one_clear_error(tmp_path: Path, demonstrations):

@@ -24,6 +24,7 @@ class CheckOptions:
         workers: processes, for datasets that take longer than starting them.
         window_size: frames of a training window, which each sentence should be long enough for.
         statistics: a run, a checkpoint or a spec.json, whose normalisation is held against the actions.
+        replay: drive the play table with the recorded actions, in every representation; needs the simulator's state.
         fix_spec: write the convention that the numbers show into the dataset's SyncSpec.
         list: print all codes that the audit can find, and what they mean; needs no dataset.
     """
@@ -35,6 +36,7 @@ class CheckOptions:
     workers: int = 2
     window_size: int = 8
     statistics: Path | None = None
+    replay: bool = False
     fix_spec: bool = False
     list: bool = False
 
@@ -58,6 +60,7 @@ def run_check(data: Path | None, options: CheckOptions, console: Console) -> int
     from vlasync.checks.fix import fix_spec
     from vlasync.checks.page import write_page
     from vlasync.checks.policy_spec import read_policy_spec
+    from vlasync.checks.replay import with_replays
     from vlasync.checks.report import print_report
     from vlasync.errors import VlasyncError
     from vlasync.files import write_text
@@ -73,6 +76,8 @@ def run_check(data: Path | None, options: CheckOptions, console: Console) -> int
         statistics=None if options.statistics is None else read_policy_spec(options.statistics),
     )
     report = audit(data, config)
+    if options.replay:
+        report = with_replays(report, sample=options.sample, workers=options.workers)
     print_report(report, console)
     if options.json is not None:
         write_text(options.json, report.to_json())

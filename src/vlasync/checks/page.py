@@ -12,6 +12,7 @@ from vlasync.checks.codes import CODES
 from vlasync.checks.findings import Curves, Pictures, Problem
 from vlasync.checks.fix import corrections
 from vlasync.checks.plots import Thumbnail, curves_svg, lengths_svg, thumbnail
+from vlasync.checks.replay_report import HEADINGS, legend, replay_rows, replayed
 from vlasync.checks.report import AuditReport, PartReport, looked_at, readable
 from vlasync.files import write_text
 from vlasync.pages import render
@@ -51,6 +52,9 @@ class PartCard:
         tasks: the first tasks, with the number of their sentences.
         inferred: what the numbers say about themselves.
         declared: what is declared otherwise than the numbers call for: field, declared, called for.
+        replayed: what was replayed; empty where nothing was.
+        legend: what the table of replays shows.
+        replay: rows of the table of replays, under `replay_report.HEADINGS`.
     """
 
     part: PartReport
@@ -59,6 +63,9 @@ class PartCard:
     tasks: Sequence[tuple[str, int]]
     inferred: Sequence[tuple[str, str]]
     declared: Sequence[tuple[str, str, str]]
+    replayed: str
+    legend: str
+    replay: Sequence[tuple[str, ...]]
 
 
 def write_page(report: AuditReport, path: Path) -> None:
@@ -70,6 +77,7 @@ def write_page(report: AuditReport, path: Path) -> None:
         looked_at=looked_at(report),
         problems=[_problem_card(problem, f"problem-{number}") for number, problem in enumerate(report.problems)],
         parts=[_part_card(part) for part in report.parts],
+        replay_headings=HEADINGS,
         codes=CODES,
     )
     write_text(path, page)
@@ -94,6 +102,9 @@ def _part_card(part: PartReport) -> PartCard:
         tasks=list(summary.tasks.items())[:SHOWN_TASKS],
         inferred=[(name.replace("_", " "), readable(value)) for name, value in part.inferred.items()],
         declared=[(field.field, str(field.ours), str(field.theirs)) for field in corrections(part)],
+        replayed="" if part.replay is None else replayed(part.replay),
+        legend="" if part.replay is None else legend(part.replay),
+        replay=[] if part.replay is None else replay_rows(part.replay),
     )
 
 

@@ -12,6 +12,7 @@ missed.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from vlasync.actions.frames import convert
 from vlasync.actions.handover import hand_to_environment
 from vlasync.actions.representations import represent
 from vlasync.checks.replay_report import ReplayReport, Strays, Tally
+from vlasync.checks.report import AuditReport
 from vlasync.checks.survey import chosen
 from vlasync.data.open import open_dataset
 from vlasync.envs.playtable import PlayTable
@@ -103,7 +105,7 @@ def variants(spec: SyncSpec) -> list[Variant]:
         Variant(name="recorded via TCP", through=(tcp, spec)),
         Variant(name="absolute via relative", through=(poses, on_target, poses), same_as="absolute"),
         # Achieved poses trail the commands that led to them, and an arm that is sent to them trails once more.
-        Variant(name="absolute, a frame early", through=(poses,), ahead=1),
+        Variant(name="absolute, early", through=(poses,), ahead=1),
     ]
 
 
@@ -156,6 +158,17 @@ def _outcomes(data: Path, jobs: Sequence[_Job], workers: int) -> Iterator[Tally]
         return
     with worker_pool(min(workers, len(jobs))) as pool:
         yield from pool.map(_run, itertools.repeat(data), jobs)
+
+
+def with_replays(report: AuditReport, *, sample: int | None, workers: int) -> AuditReport:
+    """An audit's report with the replay of each of its parts; arguments and errors as for `replay`."""
+    parts = [
+        part
+        if part.path is None
+        else dataclasses.replace(part, replay=replay(part.path, sample=sample, workers=workers))
+        for part in report.parts
+    ]
+    return dataclasses.replace(report, parts=tuple(parts))
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,10 +104,6 @@ class ReplayReport:
     judged: int
     rows: tuple[ReplayRow, ...]
 
-    def to_record(self) -> dict[str, Any]:
-        """As JSON values."""
-        return dataclasses.asdict(self)
-
 
 @dataclass
 class _Counts:
@@ -168,8 +163,25 @@ class Tally:
         counts.replay.merge(other.replay)
 
 
-HEADINGS = ("actions written as", "solved", "from the recording, mm", "degrees", "from", "mm", "degrees")
-"""Of `replay_rows`; distances are means over all steps, with the largest in brackets."""
+HEADINGS = ("actions written as", "solved", "recording mm", "recording °", "replay mm", "replay °")
+"""Of `replay_rows`; `legend` says what they mean."""
+
+
+def replayed(report: ReplayReport) -> str:
+    """What was replayed, in a few words."""
+    spans = "span" if report.spans == 1 else "spans"
+    return f"{report.spans:,} annotated {spans} replayed on the {report.environment}"
+
+
+def legend(report: ReplayReport) -> str:
+    """What stands under `HEADINGS`."""
+    first = report.rows[0].representation
+    others = "".join(
+        f", for `{row.representation}` from `{row.same_as}`" for row in report.rows if row.same_as != first
+    )
+    return (
+        f"how far the TCP is from the recording, and from the replay `{first}`{others}: mean (largest) over all steps"
+    )
 
 
 def replay_rows(report: ReplayReport) -> list[tuple[str, ...]]:
@@ -177,24 +189,20 @@ def replay_rows(report: ReplayReport) -> list[tuple[str, ...]]:
     return [
         (
             row.representation,
-            f"{row.solved:,} of {report.judged:,}",
+            f"{row.solved:,}/{report.judged:,}",
             *_readable(row.from_recording),
-            *(("", "", "") if row.same_as == row.representation else (row.same_as, *_readable(row.from_replay))),
+            *(("", "") if row.same_as == row.representation else _readable(row.from_replay)),
         )
         for row in report.rows
     ]
 
 
-def print_replay(report: ReplayReport, console: Console) -> None:
-    """Print a table: tasks solved, and mean and largest deviation of the TCP."""
-    table = Table(
-        title=f"{report.spans:,} annotated spans replayed on the {report.environment}",
-        caption="how far the TCP is away, from the recording and from the replay of other actions: mean (largest)",
-        box=None,
-        header_style="dim",
-    )
+def print_replay(report: ReplayReport, console: Console, *, of: str = "") -> None:
+    """Print a table, `of` a split by its name: tasks solved, and mean and largest deviation of the TCP."""
+    title = f"{replayed(report)}{f', {of}' if of else ''}"
+    table = Table(title=title, caption=legend(report), box=None, header_style="dim", pad_edge=False)
     for heading in HEADINGS:
-        table.add_column(heading, no_wrap=heading == HEADINGS[0])
+        table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right")
     for row in replay_rows(report):
         table.add_row(*row)
     console.print(table)
@@ -202,7 +210,4 @@ def print_replay(report: ReplayReport, console: Console) -> None:
 
 def _readable(found: Deviation) -> tuple[str, str]:
     """Millimetres and degrees, each as mean and maximum."""
-    return (
-        f"{found.mean_mm:.2f} ({found.max_mm:.1f})",
-        f"{found.mean_degrees:.2f} ({found.max_degrees:.1f})",
-    )
+    return f"{found.mean_mm:.2f} ({found.max_mm:.1f})", f"{found.mean_degrees:.2f} ({found.max_degrees:.1f})"

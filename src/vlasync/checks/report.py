@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vlasync.checks.findings import Problem
+from vlasync.checks.replay_report import ReplayReport, print_replay
 from vlasync.checks.summary import Summary
 
 UNREADABLE = frozenset({"unreadable", "unsafe-file"})
@@ -32,6 +33,7 @@ class PartReport:
         summary: what was looked at.
         inferred: what the numbers say about their own convention: lag, residual at each lag, gripper polarity.
         convention: SyncSpec fields that the numbers call for, whatever is declared.
+        replay: what replaying the recorded actions came to, where that was asked for.
     """
 
     name: str
@@ -40,6 +42,7 @@ class PartReport:
     summary: Summary
     inferred: Mapping[str, Any]
     convention: Mapping[str, Any]
+    replay: ReplayReport | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +89,15 @@ class AuditReport:
     def to_json(self) -> str:
         """JSON: `problems` (`code`, `where`, `count`, `confidence`, `message`, `advice`), `frames` and so on.
 
-        Evidence is for the eye and stays out.
+        Evidence is for the eye and stays out; `replay` is there where there was one.
         """
         record = {name: getattr(self, name) for name in ("frames", "episodes", "sampled", "inferred", "convention")}
+        if any(part.replay for part in self.parts):
+            record["replay"] = self._of_parts("replay")
         problems = [_fields(problem, leave_out="evidence") for problem in self.problems]
         return json.dumps({"problems": problems, **record}, indent=2, default=_plain)
 
-    def _of_parts(self, field: str) -> Mapping[str, Any]:
+    def _of_parts(self, field: str) -> Any:
         if len(self.parts) == 1:
             return getattr(self.parts[0], field)
         return {part.name: getattr(part, field) for part in self.parts}
@@ -106,6 +111,8 @@ def print_report(report: AuditReport, console: Console) -> None:
         for name, value in part.inferred.items():
             label = f"{part.name} {name}".lstrip()
             console.print(Text(f"{label}: {readable(value)}", style="dim"))
+        if part.replay is not None:
+            print_replay(part.replay, console, of=part.name)
     console.print(verdict(report))
 
 
