@@ -180,7 +180,9 @@ class _Clock:
     def calls_for_help(self, left: int) -> bool:
         """Whether what is left takes this process so long that two would be done before, their start included."""
         seconds = time.monotonic() - self._started
-        return seconds > ALONE_S and left * seconds / self._episodes > 2 * STARTING_S
+        if seconds < ALONE_S or not self._episodes:
+            return False
+        return left * seconds / self._episodes > 2 * STARTING_S
 
 
 def _chunks(numbers: list[int]) -> list[list[int]]:

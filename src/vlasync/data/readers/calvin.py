@@ -239,8 +239,9 @@ def _read_spec(file: Path, calvin: SyncSpec) -> SyncSpec:
 
 
 def _sizes(spec: SyncSpec) -> dict[str, Any]:
-    """Length of the state and height and width of each camera."""
-    return {"state": spec.state_size} | {name: (camera.height, camera.width) for name, camera in spec.cameras.items()}
+    """Length of state and action, height and width of each camera."""
+    lengths = {"state": spec.state_size, "actions": spec.action_size}
+    return lengths | {name: (camera.height, camera.width) for name, camera in spec.cameras.items()}
 
 
 def _read_bounds(folder: Path) -> NDArray[np.int64]:
