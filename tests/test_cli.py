@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from vlasync import files
+from vlasync.checks.codes import CODES
 from vlasync.cli import COMMANDS, main
 from vlasync.data.store import create_store, write_shard
 from vlasync.spec import Camera, SyncSpec
@@ -66,6 +67,10 @@ def test_help_does_not_wait_for_torch():
         ),
         (("train", "tiny-smolvlm-lstm", "--data", "{tmp}/empty", "--run", "{tmp}/run"), ["empty"]),
         (("record", "{tmp}/out", "--tasks", "open_drawr"), ["open_drawr", "open_drawer"]),
+        (("check",), ["no dataset given"]),
+        (("check", "{tmp}/missing"), ["missing", "no such folder"]),
+        (("check", "{tmp}/empty", "--sample", "0"), ["sample is 0", "at least 1"]),
+        (("check", "{tmp}/empty", "--statistics", "{tmp}/spec.json"), ["spec.json", "not found"]),
         (("evaluate", "{tmp}/missing"), ["missing", "data.json"]),
         (("evaluate", "{tmp}/missing", "--tasks", "open_drawer", "close_drawer"), ["missing", "no checkpoint"]),
         (("evaluate", "{tmp}/missing", "--tasks", "open_drawer"), ["at least two"]),
@@ -121,7 +126,28 @@ def test_no_opengl_is_said_plainly(tmp_path):
 def test_check_exits_with_1_and_writes_json_where_it_finds_a_problem(tmp_path):
     spec_store = short_store(tmp_path / "store", frames=12)
     actions = np.load(spec_store / "shards" / "00000" / "actions.npy")
-    actions[:, 0] = 0.5
+    actions[5, 0] = np.nan
     np.save(spec_store / "shards" / "00000" / "actions.npy", actions)
     assert run("check", str(spec_store), "--json", str(tmp_path / "audit.json")) == 1
     assert '"code"' in (tmp_path / "audit.json").read_text()
+
+
+def test_check_lists_its_codes_without_a_dataset(capsys):
+    assert run("check", "--list") == 0
+    words = capsys.readouterr().out.split()
+    assert all(code in words for code in CODES)
+
+
+def test_check_writes_a_page_and_says_where(tmp_path, capsys):
+    store = short_store(tmp_path / "store", frames=12)
+    assert run("check", str(store), "--no-images", "--html", str(tmp_path / "audit.html")) in (0, 1)
+    assert (tmp_path / "audit.html").read_text().startswith("<!doctype html>")
+    assert "audit.html" in "".join(capsys.readouterr().out.split())
+
+
+def test_check_says_when_the_declaration_stays(tmp_path, capsys):
+    store = short_store(tmp_path / "store", frames=12)
+    before = (store / "store.json").read_bytes()
+    run("check", str(store), "--no-images", "--fix-spec")
+    assert "stays as it is" in " ".join(capsys.readouterr().out.split())
+    assert (store / "store.json").read_bytes() == before

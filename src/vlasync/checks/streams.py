@@ -49,8 +49,9 @@ class StreamCheck(Detector):
         if episode.timestamps is not None:
             streams = {**streams, "timestamps": episode.timestamps[:, None]}
         for name, values in streams.items():
-            bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-            if len(bad):
+            finite = np.isfinite(values)
+            if not finite.all():
+                bad = np.flatnonzero(~finite.all(axis=1))
                 self.findings.add(
                     "not-finite",
                     f"{episode.name}, {name_frames(bad.tolist())}",
