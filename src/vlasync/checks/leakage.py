@@ -31,6 +31,9 @@ more than that in every frame.
 MIN_MARKS = 2
 """Shared marks from which an episode is called shared: a single one may be a motion that all episodes begin with."""
 
+MAX_DRAWN = 20
+"""Shared episodes that the picture shows."""
+
 
 class LeakageCheck(Detector):
     """Gathers the marks of one split; `compare` holds two splits against each other."""
@@ -68,12 +71,13 @@ def compare(training: LeakageCheck, validation: LeakageCheck) -> Findings:
     """`split-leakage` for every episode of `validation` that shares motion with an episode of `training`."""
     findings = Findings()
     shared = validation.shared_with(training)
+    drawn = dict(list(shared.items())[:MAX_DRAWN])
     evidence = Curves(
         title="share of each validation episode that is in the training split too",
         x_label="episode",
         y_label="share of marked frames",
-        x=list(shared),
-        series={"shared": [count / marks for count, marks in shared.values()]},
+        x=list(drawn),
+        series={"shared": [count / marks for count, marks in drawn.values()]},
     )
     for name in shared:
         findings.add(
