@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import CLEAN, SPEC
+from made_up import CLEAN
 from rich.console import Console
 
 from vlasync.checks.audit import audit
@@ -72,7 +72,7 @@ def test_one_shifted_episode_among_many_is_found() -> None:
 
 @pytest.mark.parametrize(
     ("factors", "named"),
-    [((-1, 1, 1, 1, 1, 1, 1), "(-1, 1, 1, 1, 1, 1)"), ((0.5,) * 3 + (1,) * 4, "(0.5, 0.5, 0.5, 1, 1, 1)")],
+    [((-1, 1, 1, 1, 1, 1, 1), "(-1, 1, 1)"), ((0.5,) * 3 + (1,) * 4, "(0.5, 0.5, 0.5)")],
 )
 def test_a_wrong_sign_or_scale_is_named(factors: tuple[float, ...], named: str) -> None:
     report = audit([with_actions(episode, times(*factors)) for episode in CLEAN])
@@ -93,14 +93,6 @@ def test_another_composition_of_rotations_is_a_mismatch() -> None:
     random = np.random.default_rng(0)
     noise = [with_actions(episode, lambda actions: random.uniform(-0.9, 0.9, actions.shape)) for episode in CLEAN]
     assert "action-mismatch" in codes(noise)
-
-
-def test_commands_that_need_not_be_reached_are_not_compared() -> None:
-    commanded = SPEC.replace(action_mode="relative_to_target")
-    episodes = [replace(with_actions(episode, times(*[2.0] * 6, 1)), spec=commanded) for episode in CLEAN]
-    report = audit(episodes)
-    assert report.problems == ()
-    assert "action_index" not in report.inferred
 
 
 def test_a_flipped_gripper_is_named() -> None:
