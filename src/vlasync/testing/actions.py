@@ -127,6 +127,7 @@ ACTION_DEFECTS: tuple[Defect | StatisticsDefect, ...] = (
         name="poses where increments are declared",
         code="action-mode",
         strengths=_each({"absolute declared relative": POSES}),
+        also={"action-units": "poses are in metres and radians, where units of 2 cm and 0.05 rad are declared"},
     ),
     Defect(
         name="increments where poses are declared",
@@ -139,6 +140,7 @@ ACTION_DEFECTS: tuple[Defect | StatisticsDefect, ...] = (
             }
         ),
         prepare=partial(rewrite, **POSES),
+        also={"action-scale": "increments are in units of 2 cm and 0.05 rad, where metres and radians are declared"},
     ),
     Defect(
         name="rotation increments in another form",
