@@ -40,7 +40,7 @@ def detectors(config: AuditConfig, preview: Sequence[Episode]) -> list[Detector]
 
     Args:
         config: what to look at.
-        preview: readable episodes spread over the dataset, from which to learn what it usually looks like; empty where
-            `config.images` is off.
+        preview: episodes spread over the dataset, from which to learn what it usually looks like; none where
+            `config.images` is off. Their numbers are sound; pixels of some may still be unreadable (DatasetError).
     """
     return [StreamCheck(), ClockCheck(), LanguageCheck(config.window_size), TaskCheck(), MotionCheck(), GripperCheck()]
