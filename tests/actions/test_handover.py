@@ -118,5 +118,6 @@ def test_every_representation_leads_back_to_the_recorded_actions(name):
 def test_a_representation_that_the_data_has_already_changes_nothing():
     assert represent(CALVIN, "recorded") is CALVIN
     assert represent(CALVIN, "world_relative") is CALVIN
+    assert represent(TABLE, "tcp_relative").action_mode == "relative_to_target"
     with pytest.raises(VlasyncError, match=r"unknown representation of actions 'tcp'; there are recorded, "):
         represent(CALVIN, "tcp")  # pyright: ignore[reportArgumentType]

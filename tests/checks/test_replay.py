@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from vlasync.actions.frames import increments
+from vlasync.actions.frames import convert, increments
+from vlasync.actions.representations import represent
 from vlasync.checks.audit import audit
 from vlasync.checks.page import write_page
 from vlasync.checks.replay import RECORDED, Variant, drive, replay, replay_span, variants, with_replays, written
@@ -44,8 +45,8 @@ def demonstrations(table: PlayTable) -> list[Episode]:
     return [episode for episode in recorded if episode is not None]
 
 
-def wander(table: PlayTable, steps: int) -> Episode:
-    """A recording of `steps` smooth random motions along all axes, through the whole of one span."""
+def wander(table: PlayTable, steps: int, *, commanded: bool = False) -> Episode:
+    """A recording of `steps` smooth random motions along all axes: what was achieved, or what was commanded."""
     rng = np.random.default_rng(0)
     waves = rng.uniform(0.05, 0.3, size=6) * np.arange(steps)[:, None] + rng.uniform(0, 6, size=6)
     commands = np.column_stack([0.8 * np.sin(waves), np.where(np.arange(steps) < steps / 2, 1.0, -1.0)])
@@ -59,10 +60,10 @@ def wander(table: PlayTable, steps: int) -> Episode:
     moves = np.clip(increments(state[:-1, :6], state[1:, :6], SPEC), -1, 1)
     return Episode(
         name="wander",
-        spec=SPEC,
+        spec=SPEC.replace(action_mode="relative_to_target") if commanded else SPEC,
         images={},
         state=state[:-1],
-        actions=np.column_stack([moves, commands[:, 6]]),
+        actions=commands if commanded else np.column_stack([moves, commands[:, 6]]),
         scene=np.stack(scenes[:-1]),
         frame_index=np.arange(steps),
         language=(LanguageSpan(first=0, last=steps - 1, sentence="wander", task="open_drawer"),),
@@ -87,6 +88,18 @@ def test_round_trips_stay_within_a_millimetre_after_64_steps_and_solve_the_same(
         assert row.from_replay.max_degrees < 1e-3
         assert row.solved == rows[plain].solved
     assert rows[RECORDED].solved == len(TASKS) == report.judged - 1
+
+
+@pytest.mark.parametrize("name", ["recorded", "world_absolute"])
+def test_commands_repeat_the_recording_in_every_representation(table, name):
+    """What was really sent leads where it led before, however it is written."""
+    episode = wander(table, 64, commanded=True)
+    spec = represent(episode.spec, name)
+    actions = convert(episode.actions, episode.state, episode.spec, spec)
+    for row in counted(table, [replace(episode, spec=spec, actions=actions)]).rows:
+        if row.representation != "absolute, early":
+            assert row.from_recording.max_mm < 1.0
+            assert row.from_recording.max_degrees < 0.1
 
 
 def test_every_representation_carries_the_demonstrations(table, demonstrations):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import vlasync.data.store as store_module
+from vlasync.data import shards
 from vlasync.data.store import Store, create_store, write_shard
 from vlasync.errors import DatasetError, SpecMismatchError
 from vlasync.spec import Camera, SyncSpec
@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_episodes_come_back_as_written_over_several_shards(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "COPY_FRAMES", 3)  # so that an episode is copied in several pieces
+    monkeypatch.setattr(shards, "COPY_FRAMES", 3)  # so that an episode is copied in several pieces
     episodes = [make_episode("open", 7), make_episode("close", 4), make_episode("lift", 9)]
     write_shard(store, "0001", episodes[2:])
     write_shard(store, "0000", episodes[:2])
@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_no_shard(store: Path, monkeypatch: pytest.MonkeyPatc
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store_module, "_channels_first", full)
+    monkeypatch.setattr(shards, "_channels_first", full)
     with pytest.raises(DatasetError, match="No space left on device"):
         write_shard(store, "0000", [make_episode("open", 5)])
     assert list((store / "shards").iterdir()) == []

@@ -141,11 +141,11 @@ def test_a_run_in_the_tcp_frame_is_evaluated_and_its_conversions_stand_in_the_re
     assert "policy -&gt; environment: action_frame" in page.read_text()
 
 
-def test_rotations_of_six_numbers_train_and_drive(demonstrations, tmp_path: Path):
-    spec = represent(demonstrations[0].spec, "tcp_relative").replace(rotation="rot6d")
-    run = trained(demonstrations, spec, "recorded", tmp_path)
-    policy = Policy.load(run)
-    assert policy.vla.head.pose[-1].out_features == 3 * 9
+@pytest.mark.parametrize(("rotation", "actions", "size"), [("rot6d", "recorded", 9), ("rotvec", "world_absolute", 6)])
+def test_other_rotations_and_poses_train_and_drive(rotation, actions, size, demonstrations, tmp_path: Path):
+    spec = represent(demonstrations[0].spec, "tcp_relative").replace(rotation=rotation)
+    policy = Policy.load(trained(demonstrations, spec, actions, tmp_path))
+    assert policy.vla.head.pose[-1].out_features == 3 * size
     outcome = rollout(policy, PlayTable(cameras=CAMERAS), plan_trials(TASKS, 1, seed=0)[0], max_steps=3)
     assert outcome.executed.shape == (3, 7)
     assert outcome.predicted.shape == (3, 3, 7)

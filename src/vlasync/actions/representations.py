@@ -42,7 +42,11 @@ REPRESENTATIONS: Mapping[Representation, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""Name -> the SyncSpec fields that it sets; increments are in CALVIN's units, poses in metres and radians."""
+"""Name -> the SyncSpec fields that it sets; increments are in CALVIN's units, poses in metres and radians.
+
+Increments on the commanded pose stay what they are: written as increments on the measured pose they would hold the
+controller's lag as well, and an environment that adds them to its target would run ahead.
+"""
 
 
 def represent(spec: SyncSpec, name: Representation) -> SyncSpec:
@@ -61,5 +65,8 @@ def represent(spec: SyncSpec, name: Representation) -> SyncSpec:
     """
     if name not in REPRESENTATIONS:
         raise VlasyncError(f"unknown representation of actions {name!r}; there are {', '.join(REPRESENTATIONS)}")
-    changed = spec.replace(**REPRESENTATIONS[name])
+    changes = dict(REPRESENTATIONS[name])
+    if (spec.action_mode, changes.get("action_mode")) == ("relative_to_target", "relative_to_measured"):
+        del changes["action_mode"]
+    changed = spec.replace(**changes)
     return spec if changed == spec else changed.replace(action_clip=None)

@@ -94,16 +94,18 @@ class Variant:
 
 def variants(spec: SyncSpec) -> list[Variant]:
     """The representations that recorded actions of `spec` are replayed in; the first is the recorded one."""
-    tcp, poses = represent(spec, "tcp_relative"), represent(spec, "world_absolute")
-    base = represent(spec, "world_relative").replace(action_frame="base", action_clip=None)
-    on_target = represent(spec, "world_relative").replace(action_mode="relative_to_target", action_clip=None)
+    # Of poses it is not known whether they were commanded or achieved; increments on the target lead there either way.
+    on_target = {"action_mode": "relative_to_target", "action_clip": None}
+    relative = on_target if spec.action_mode == "absolute" else {"action_mode": spec.action_mode, "action_clip": None}
+    tcp, world = (represent(spec, name).replace(**relative) for name in ("tcp_relative", "world_relative"))
+    poses = represent(spec, "world_absolute")
     return [
         Variant(name=RECORDED),
         Variant(name="TCP frame", through=(tcp,)),
-        Variant(name="base frame", through=(base,)),
+        Variant(name="base frame", through=(world.replace(action_frame="base"),)),
         Variant(name="absolute", through=(poses,)),
         Variant(name="recorded via TCP", through=(tcp, spec)),
-        Variant(name="absolute via relative", through=(poses, on_target, poses), same_as="absolute"),
+        Variant(name="absolute via relative", through=(poses, world.replace(**on_target), poses), same_as="absolute"),
         # Achieved poses trail the commands that led to them, and an arm that is sent to them trails once more.
         Variant(name="absolute, early", through=(poses,), ahead=1),
     ]

@@ -17,18 +17,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from vlasync.actions.handover import HandOver, hand_over
+from vlasync.data.shards import Shard, open_shard, write_arrays
 from vlasync.errors import DatasetError
 from vlasync.files import write_text
 from vlasync.spec import SyncSpec
@@ -36,9 +33,6 @@ from vlasync.types import Episode, LanguageSpan
 
 STORE_FORMAT = 1
 """Version of the layout above; a store of another version is refused."""
-
-COPY_FRAMES = 256
-"""Frames of one camera that are held in memory while a shard is written (31 MB at 200 x 200 px)."""
 
 
 def create_store(path: Path, spec: SyncSpec) -> None:
@@ -126,7 +120,7 @@ def write_shard(store: Path, name: str, episodes: Sequence[Episode]) -> None:
     try:
         shutil.rmtree(unfinished, ignore_errors=True)  # left behind when the writer of this shard was killed
         unfinished.mkdir(parents=True)
-        _write_arrays(unfinished, spec, episodes)
+        write_arrays(unfinished, spec, episodes)
         (unfinished / "episodes.json").write_text(json.dumps(_episode_rows(episodes, taken), indent=1))
         unfinished.replace(target)
     except OSError as error:
@@ -167,61 +161,10 @@ def _require_shapes(episode: Episode, spec: SyncSpec) -> None:
             raise DatasetError(f"{episode.name}: `{key}` has shape {found[key]}, expected {shape}")
 
 
-def _write_arrays(folder: Path, spec: SyncSpec, episodes: Sequence[Episode]) -> None:
-    """The arrays of a shard, each appended episode by episode."""
-    total = sum(len(episode) for episode in episodes)
-
-    def low_dimensional(name: str, dtype: str, read: Callable[[Episode], NDArray[Any] | None]) -> None:
-        parts = [np.asarray(part, dtype) for part in map(read, episodes) if part is not None]
-        if parts:
-            _write_npy(folder / f"{name}.npy", np.dtype(dtype), (total, *parts[0].shape[1:]), parts)
-
-    low_dimensional("state", "<f8", lambda episode: episode.state)
-    low_dimensional("actions", "<f8", lambda episode: episode.actions)
-    low_dimensional("scene", "<f8", lambda episode: episode.scene)
-    low_dimensional("frame_index", "<i8", lambda episode: episode.frame_index)
-    low_dimensional("timestamps", "<f8", lambda episode: episode.timestamps)
-    for name, camera in spec.cameras.items():
-        shape = (total, 3, camera.height, camera.width)
-        _write_npy(folder / f"images.{name}.npy", np.dtype("u1"), shape, _channels_first(episodes, name))
-
-
-def _channels_first(episodes: Sequence[Episode], camera: str) -> Iterator[NDArray[np.uint8]]:
-    """The images of one camera in pieces `[<= COPY_FRAMES, 3, H, W']`."""
-    for episode in episodes:
-        for first in range(0, len(episode), COPY_FRAMES):
-            yield np.moveaxis(episode.images[camera][first : first + COPY_FRAMES], 3, 1)
-
-
-def _write_npy(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
-    """Write an `.npy` file piece by piece.
-
-    Plain writes, because a memory map on a full disk ends the process (SIGBUS) where a write raises OSError.
-    """
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    with file.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, header)
-        for part in parts:
-            stream.write(np.ascontiguousarray(part).data)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Shard:
-    """The memory maps of one shard; `images` are `[N, 3, H, W']`."""
-
-    images: dict[str, NDArray[np.uint8]]
-    state: NDArray[np.float64]
-    actions: NDArray[np.float64]
-    scene: NDArray[np.float64] | None
-    frame_index: NDArray[np.int64]
-    timestamps: NDArray[np.float64] | None
-    episodes: list[dict[str, Any]]
-
-
 class Store(Sequence[Episode]):
     """The episodes of a training store, in the order of shard names; every array is a view of a memory map."""
 
-    def __init__(self, path: Path, spec: SyncSpec, shards: Sequence[_Shard]) -> None:
+    def __init__(self, path: Path, spec: SyncSpec, shards: Sequence[Shard]) -> None:
         self.path = path
         self.spec = spec
         self._rows = [(shard, row) for shard in shards for row in shard.episodes]
@@ -238,7 +181,7 @@ class Store(Sequence[Episode]):
         folders = sorted(folder for folder in (path / "shards").glob("*") if not folder.name.startswith("."))
         if not folders:
             raise DatasetError(f"{path / 'shards'}: no shards; record or convert demonstrations into this store first")
-        return cls(path, spec, [_open_shard(folder, spec) for folder in folders])
+        return cls(path, spec, [open_shard(folder, spec) for folder in folders])
 
     @property
     def num_frames(self) -> int:
@@ -275,52 +218,3 @@ class Store(Sequence[Episode]):
             language=tuple(LanguageSpan(**span) for span in row["language"]),
             timestamps=None if shard.timestamps is None else shard.timestamps[part],
         )
-
-
-def _open_shard(folder: Path, spec: SyncSpec) -> _Shard:
-    """The memory maps of one shard, checked against what `episodes.json` and the spec say."""
-    file = folder / "episodes.json"
-    try:
-        rows = json.loads(file.read_text())
-        total = sum(row["length"] for row in rows)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{file}: missing or damaged ({error!r}); delete the shard and record it again") from error
-
-    def optional(name: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
-        return _map(folder / f"{name}.npy", shape, "f8") if (folder / f"{name}.npy").exists() else None
-
-    return _Shard(
-        images={
-            name: _map(folder / f"images.{name}.npy", (total, 3, camera.height, camera.width), "u1")
-            for name, camera in spec.cameras.items()
-        },
-        state=_map(folder / "state.npy", (total, spec.state_size), "f8"),
-        actions=_map(folder / "actions.npy", (total, spec.action_size), "f8"),
-        scene=optional("scene", (total, 24)),
-        frame_index=_map(folder / "frame_index.npy", (total,), "i8"),
-        timestamps=optional("timestamps", (total,)),
-        episodes=rows,
-    )
-
-
-def _map(file: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """A read-only memory map of an `.npy` file that must have this shape and type.
-
-    Mapped by torch, because Python's own map holds the file open and a process may hold only some hundred files.
-    """
-    expected = np.dtype(dtype)
-    try:
-        with file.open("rb") as stream:
-            np.lib.format.read_magic(stream)
-            got_shape, _, got_dtype = np.lib.format.read_array_header_1_0(stream)
-            first = stream.tell()
-        size = file.stat().st_size
-    except (OSError, ValueError, EOFError) as error:
-        raise DatasetError(f"{file}: missing or damaged ({error}); delete the shard and record it again") from error
-    if got_shape != shape or got_dtype != expected:
-        raise DatasetError(f"{file}: got {got_dtype} {got_shape}, expected {expected} {shape}")
-    if size != (needed := first + math.prod(shape) * expected.itemsize):
-        raise DatasetError(f"{file}: cut short, {size} bytes of {needed}; delete the shard and record it again")
-    content = torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8).numpy()
-    content.flags.writeable = False
-    return content[first:].view(expected).reshape(shape)

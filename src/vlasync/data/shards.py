@@ -1,0 +1,135 @@
+"""The arrays of one shard of a training store: written piece by piece, opened as memory maps."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vlasync.errors import DatasetError
+from vlasync.spec import SyncSpec
+from vlasync.types import Episode
+
+COPY_FRAMES = 256
+"""Frames of one camera that are held in memory while a shard is written (31 MB at 200 x 200 px)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """The memory maps of one shard with N frames.
+
+    Attributes:
+        images: camera name -> `[N, 3, H, W']` uint8.
+        state: `[N, S]`.
+        actions: `[N, n]`.
+        scene: `[N, 24]`, or None.
+        frame_index: `[N]`.
+        timestamps: `[N]` seconds, or None.
+        episodes: a row of `episodes.json` for each episode.
+    """
+
+    images: dict[str, NDArray[np.uint8]]
+    state: NDArray[np.float64]
+    actions: NDArray[np.float64]
+    scene: NDArray[np.float64] | None
+    frame_index: NDArray[np.int64]
+    timestamps: NDArray[np.float64] | None
+    episodes: list[dict[str, Any]]
+
+
+def write_arrays(folder: Path, spec: SyncSpec, episodes: Sequence[Episode]) -> None:
+    """Write the arrays of a shard into `folder`, each appended episode by episode; all episodes are in `spec`."""
+    total = sum(len(episode) for episode in episodes)
+
+    def low_dimensional(name: str, dtype: str, read: Callable[[Episode], NDArray[Any] | None]) -> None:
+        parts = [np.asarray(part, dtype) for part in map(read, episodes) if part is not None]
+        if parts:
+            _write_npy(folder / f"{name}.npy", np.dtype(dtype), (total, *parts[0].shape[1:]), parts)
+
+    low_dimensional("state", "<f8", lambda episode: episode.state)
+    low_dimensional("actions", "<f8", lambda episode: episode.actions)
+    low_dimensional("scene", "<f8", lambda episode: episode.scene)
+    low_dimensional("frame_index", "<i8", lambda episode: episode.frame_index)
+    low_dimensional("timestamps", "<f8", lambda episode: episode.timestamps)
+    for name, camera in spec.cameras.items():
+        shape = (total, 3, camera.height, camera.width)
+        _write_npy(folder / f"images.{name}.npy", np.dtype("u1"), shape, _channels_first(episodes, name))
+
+
+def _channels_first(episodes: Sequence[Episode], camera: str) -> Iterator[NDArray[np.uint8]]:
+    """The images of one camera in pieces `[<= COPY_FRAMES, 3, H, W']`."""
+    for episode in episodes:
+        for first in range(0, len(episode), COPY_FRAMES):
+            yield np.moveaxis(episode.images[camera][first : first + COPY_FRAMES], 3, 1)
+
+
+def _write_npy(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
+    """Write an `.npy` file piece by piece.
+
+    Plain writes, because a memory map on a full disk ends the process (SIGBUS) where a write raises OSError.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with file.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for part in parts:
+            stream.write(np.ascontiguousarray(part).data)
+
+
+def open_shard(folder: Path, spec: SyncSpec) -> Shard:
+    """Map the arrays of a shard.
+
+    Raises:
+        DatasetError: a file is missing, cut short, or of another shape than `episodes.json` and the spec say.
+    """
+    file = folder / "episodes.json"
+    try:
+        rows = json.loads(file.read_text())
+        total = sum(row["length"] for row in rows)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{file}: missing or damaged ({error!r}); delete the shard and record it again") from error
+
+    def optional(name: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+        return _map(folder / f"{name}.npy", shape, "f8") if (folder / f"{name}.npy").exists() else None
+
+    return Shard(
+        images={
+            name: _map(folder / f"images.{name}.npy", (total, 3, camera.height, camera.width), "u1")
+            for name, camera in spec.cameras.items()
+        },
+        state=_map(folder / "state.npy", (total, spec.state_size), "f8"),
+        actions=_map(folder / "actions.npy", (total, spec.action_size), "f8"),
+        scene=optional("scene", (total, 24)),
+        frame_index=_map(folder / "frame_index.npy", (total,), "i8"),
+        timestamps=optional("timestamps", (total,)),
+        episodes=rows,
+    )
+
+
+def _map(file: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    """A read-only memory map of an `.npy` file that must have this shape and type.
+
+    Mapped by torch, because Python's own map holds the file open and a process may hold only some hundred files.
+    """
+    expected = np.dtype(dtype)
+    try:
+        with file.open("rb") as stream:
+            np.lib.format.read_magic(stream)
+            got_shape, _, got_dtype = np.lib.format.read_array_header_1_0(stream)
+            first = stream.tell()
+        size = file.stat().st_size
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f"{file}: missing or damaged ({error}); delete the shard and record it again") from error
+    if got_shape != shape or got_dtype != expected:
+        raise DatasetError(f"{file}: got {got_dtype} {got_shape}, expected {expected} {shape}")
+    if size != (needed := first + math.prod(shape) * expected.itemsize):
+        raise DatasetError(f"{file}: cut short, {size} bytes of {needed}; delete the shard and record it again")
+    content = torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8).numpy()
+    content.flags.writeable = False
+    return content[first:].view(expected).reshape(shape)
