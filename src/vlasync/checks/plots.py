@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ LINE_STYLES = ("-", "--", ":", "-.", (0, (6, 1.5, 1, 1.5, 1, 1.5)))
 MARKED_POINTS = 40
 """Up to so many points each is marked, because a few points are measurements rather than a course."""
 
+LABEL_LETTERS = 26
 LENGTH_BINS = 24
 PICTURE_SIDE = 200
 """Pixels; larger images are made smaller, because a page with evidence should load at once."""
@@ -44,10 +46,10 @@ def curves_svg(curves: Curves, name: str) -> str:
     """
     with matplotlib.rc_context(STYLE):
         if any(isinstance(position, str) for position in curves.x):
-            axes = figures.axes(curves.y_label, curves.x_label, height=1.0 + 0.3 * len(curves.x))
+            axes = figures.axes(_wrapped(curves.y_label), "", height=1.0 + 0.24 * len(curves.x))
             _draw_bars(axes, curves)
         else:
-            axes = figures.axes(curves.x_label, curves.y_label, height=2.8)
+            axes = figures.axes(curves.x_label, _wrapped(curves.y_label), height=2.8)
             _draw_lines(axes, curves)
         if len(curves.series) > 1:
             handles, labels = axes.get_legend_handles_labels()
@@ -79,6 +81,11 @@ def thumbnail(caption: str, image: NDArray[np.uint8]) -> Thumbnail:
     buffer = io.BytesIO()
     small.save(buffer, format="PNG", optimize=True)
     return Thumbnail(caption=caption, uri=f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}")
+
+
+def _wrapped(label: str) -> str:
+    """A label on as many lines as it takes to stand beside a figure."""
+    return textwrap.fill(label, LABEL_LETTERS)
 
 
 def _draw_lines(axes: Axes, curves: Curves) -> None:
