@@ -104,6 +104,7 @@ def check(
         vlasync check task_D_D --html audit.html
         vlasync check task_ABC_D/training --no-images --sample 500 --json audit.json
         vlasync check data/mine --statistics runs/kosmos
+        vlasync check data/table --replay
         vlasync check data/mine --fix-spec
         vlasync check --list
 

@@ -58,12 +58,12 @@ class Policy:
         self._stream = self.vla.init_stream(1)
 
     def act(self, observation: Observation) -> NDArray[np.float64]:
-        """The action for this control step, `[7]` in the representation of `spec`; advances the history."""
+        """The action for this control step, `[n]` in the representation of `spec`; advances the history."""
         return self.predict(observation).actions[0]
 
     @torch.inference_mode()
     def predict(self, observation: Observation) -> ActionChunk:
-        """The whole chunk `[K, 7]` intended from this frame on; advances the history."""
+        """The whole chunk `[K, n]` intended from this frame on; advances the history."""
         if self._instruction is None:
             raise VlasyncError("the policy has no instruction yet; call reset(instruction) before act(observation)")
         self._stream, prediction = self.vla.step(

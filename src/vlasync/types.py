@@ -49,7 +49,7 @@ class Episode:
         spec: what the numbers mean.
         images: camera name -> `[T, H, W', 3]` uint8.
         state: `[T, S]` float64, sliced by `spec.state_layout`.
-        actions: `[T, 7]` float64 in the representation of `spec`.
+        actions: `[T, n]` float64 in the representation of `spec`, n = `spec.action_size` (7 with Euler angles).
         scene: `[T, 24]` float64 simulator state (CALVIN's `scene_obs`), or None where there is no simulator.
         frame_index: `[T]` int64, the number that each frame has in its dataset.
         language: sentences, which may overlap and need not cover every frame.
@@ -77,7 +77,7 @@ class Window:
     Attributes:
         images: camera name -> `[W, 3, H, W']` uint8.
         state: `[W, S]` float32.
-        actions: `[W, K, 7]` float32, `actions[w, k]` is the action of frame w + k.
+        actions: `[W, K, n]` float32, `actions[w, k]` is the action of frame w + k.
         chunk_mask: `[W, K]` bool, False where frame w + k lies past the sentence (or w past its end).
         sentence: the instruction.
     """
@@ -96,7 +96,7 @@ class Batch:
     Attributes:
         images: camera name -> `[B, W, 3, H, W']` uint8.
         state: `[B, W, S]` float32.
-        actions: `[B, W, K, 7]` float32, raw (not normalised), in the representation of the data's SyncSpec.
+        actions: `[B, W, K, n]` float32, raw (not normalised), in the representation of the windows' SyncSpec.
         chunk_mask: `[B, W, K]` bool.
         sentences: B instructions.
     """
@@ -138,7 +138,7 @@ class ActionChunk:
     """The K actions that a policy intends from one frame on.
 
     Attributes:
-        actions: `[K, 7]` float64 in the representation of `spec`, gripper already one of its two numbers.
+        actions: `[K, n]` float64 in the representation of `spec`, gripper already one of its two numbers.
         spec: what the numbers mean.
     """
 
