@@ -115,12 +115,13 @@ def fitted(episodes: Sequence[Episode], faster: float = 1.0, **fields: Any) -> S
 
 
 def write_commands(episode: Episode, commands: Mapping[str, NDArray[np.float64]], **fields: Any) -> Episode:
-    """Increments towards the poses `[T, 6]` that were commanded; the same object where they are not known."""
+    """Increments towards the poses `[T, 6]` that were commanded; the same object where they are not known.
+
+    They are not clipped: the declared bound is one of achieved motion, and commands run ahead of it.
+    """
     if episode.name not in commands:
         return episode
     spec = episode.spec
     goals = np.column_stack([commands[episode.name], episode.actions[:, -1]])
     written = np.array(convert(goals, episode.state, spec.replace(**POSES), spec.replace(**fields)))
-    bound = spec.action_clip or np.inf
-    written[:, :-1] = written[:, :-1].clip(-bound, bound)
     return replace(episode, actions=written)

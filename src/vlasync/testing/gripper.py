@@ -24,11 +24,12 @@ def flip_gripper(episode: Episode) -> Episode:
 
 
 def recode_gripper(episode: Episode, *, opened: float, closed: float) -> Episode:
-    """Other numbers for open and closed."""
+    """Other numbers for open and closed; the same object where the commands given keep their numbers."""
     actions = episode.actions.copy()
     is_open = np.isclose(actions[:, -1], episode.spec.gripper_open)
     actions[:, -1] = np.where(is_open, opened, closed)
-    return replace(episode, actions=actions)
+    unchanged = np.array_equal(actions, episode.actions)
+    return episode if unchanged else replace(episode, actions=actions)
 
 
 def width_as_command(episode: Episode) -> Episode:
