@@ -13,10 +13,9 @@ from rich.console import Console
 from vlasync.actions.frames import convert, increments
 from vlasync.actions.representations import represent
 from vlasync.checks.audit import audit
-from vlasync.checks.page import write_page
-from vlasync.checks.replay import RECORDED, Variant, drive, replay, replay_span, variants, with_replays, written
+from vlasync.checks.check_command import CheckOptions, run_check
+from vlasync.checks.replay import RECORDED, Variant, drive, replay, replay_span, variants, written
 from vlasync.checks.replay_report import ReplayReport, Strays, Tally
-from vlasync.checks.report import print_report
 from vlasync.data.store import create_store, write_shard
 from vlasync.envs.playtable import PlayTable
 from vlasync.errors import DatasetError, SpecMismatchError
@@ -149,16 +148,17 @@ def test_a_dataset_is_replayed_alike_by_one_process_and_by_two(tmp_path: Path, d
 def test_a_replay_stands_in_the_table_the_json_and_the_page(tmp_path: Path, demonstrations):
     create_store(tmp_path / "store", SPEC)
     write_shard(tmp_path / "store", "0", demonstrations[:1])
-    report = with_replays(audit(tmp_path / "store"), sample=None, workers=1)
+    options = CheckOptions(
+        images=False, replay=True, workers=1, json=tmp_path / "audit.json", html=tmp_path / "audit.html"
+    )
     console = Console(width=100)
     with console.capture() as shown:
-        print_report(report, console)
-    write_page(report, tmp_path / "audit.html")
+        assert run_check(tmp_path / "store", options, console) == 0
     for text in (shown.get(), (tmp_path / "audit.html").read_text()):
         assert "1 annotated span replayed on the play table" in text
         assert "recorded via TCP" in text
         assert "1/1" in text
-    record = json.loads(report.to_json())["replay"]
+    record = json.loads((tmp_path / "audit.json").read_text())["replay"]
     assert [row["solved"] for row in record["rows"]] == [1] * len(variants(SPEC))
     assert "replay" not in json.loads(audit(tmp_path / "store").to_json())
 
