@@ -75,7 +75,7 @@ class AuditDefects:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A trial and the data it was made on; no trial where the data cannot show the defect."""
+    """A trial, and the name of the data it was made on."""
 
     data: str
     trial: Trial

@@ -12,17 +12,12 @@ from numpy.typing import NDArray
 from vlasync.envs.playtable import PlayTable
 from vlasync.errors import VlasyncError
 from vlasync.recording.demonstration import Perturbation, demonstrate
+from vlasync.recording.record import FRAME_NUMBERS, MAX_ATTEMPTS
 from vlasync.spec import Camera
 from vlasync.types import Episode
 
 MAX_STEPS = 120
 """Steps after which an attempt of the expert has failed."""
-
-FRAME_NUMBERS = 1000
-"""Frame numbers set aside for each demonstration."""
-
-ATTEMPTS = 20
-"""Attempts at a demonstration; the expert fails far less than one time in ten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +75,7 @@ def record_play_table(
 
 def _demonstration(env: _OverheardTable, task: str, index: int, seed: int) -> Episode:
     """The first attempt that succeeds."""
-    for attempt in range(ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         episode = demonstrate(
             env,
             task,
@@ -92,4 +87,4 @@ def _demonstration(env: _OverheardTable, task: str, index: int, seed: int) -> Ep
         )
         if episode is not None:
             return episode
-    raise VlasyncError(f"{task}: the expert failed {ATTEMPTS} times in a row; take another task or seed")
+    raise VlasyncError(f"{task}: the expert failed {MAX_ATTEMPTS} times in a row; take another task or seed")

@@ -66,7 +66,9 @@ def trial(
     planted = defect.plant(episodes, strength, scope)
     if planted is None:
         return None
-    problems, seconds = _audit(planted.episodes, replace(config or AuditConfig(), statistics=planted.statistics))
+    config = config or AuditConfig()
+    config = replace(config, statistics=planted.statistics or config.statistics)
+    problems, seconds = _audit(planted.episodes, config)
     whole = {episode.name for episode in planted.episodes} - planted.broken
     return _judge(defect, strength, scope, problems, seconds, whole)
 
