@@ -66,7 +66,7 @@ def frames_per_second(size: TinySize, steps: int) -> float:
     for _ in range(steps + 3):
         started = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=choose_precision("auto") == "bf16"):
-            loss = vla.loss(vla(batch), batch).total
+            loss = vla.loss(batch).total
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

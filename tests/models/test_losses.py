@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from vlasync.models.heads.lstm import ChunkPrediction
+from vlasync.models.chunks import ChunkPrediction, ChunkTarget
 from vlasync.models.losses import LossConfig, chunk_loss
 
 
@@ -11,10 +11,12 @@ def terms(config: LossConfig, *, error: float = 0.5, mask: torch.Tensor | None =
     pose = torch.randn(2, 3, 4, 6)
     return chunk_loss(
         ChunkPrediction(pose=pose + error, gripper=torch.zeros(2, 3, 4)),
-        pose=pose,
-        gripper_open=torch.ones(2, 3, 4, dtype=torch.bool),
-        mask=torch.ones(2, 3, 4, dtype=torch.bool) if mask is None else mask,
-        config=config,
+        ChunkTarget(
+            pose=pose,
+            gripper_open=torch.ones(2, 3, 4, dtype=torch.bool),
+            mask=torch.ones(2, 3, 4, dtype=torch.bool) if mask is None else mask,
+        ),
+        config,
     )
 
 
@@ -32,7 +34,7 @@ def test_masked_entries_do_not_count():
     target, wrong = torch.randn(2, 3, 4, 6), torch.randn(2, 3, 4, 6)
     logits, target_open = torch.randn(2, 3, 4), torch.rand(2, 3, 4) > 0.5
     prediction = ChunkPrediction(pose=torch.where(mask[..., None], target + 1.0, wrong * 100), gripper=logits)
-    loss = chunk_loss(prediction, pose=target, gripper_open=target_open, mask=mask, config=LossConfig())
+    loss = chunk_loss(prediction, ChunkTarget(pose=target, gripper_open=target_open, mask=mask), LossConfig())
     assert loss.pose.item() == pytest.approx(1.0, abs=1e-5)
     kept = torch.nn.functional.binary_cross_entropy_with_logits(logits[mask], target_open[mask].float())
     assert loss.gripper.item() == pytest.approx(kept.item(), abs=1e-5)

@@ -1,14 +1,14 @@
 import pytest
 import torch
 
+from vlasync.models.heads.head import HeadShape
 from vlasync.models.heads.lstm import LSTMHead, LSTMHeadConfig
 
 
 def make_head(latent: int = 1) -> LSTMHead:
     torch.manual_seed(0)
-    return LSTMHead(
-        LSTMHeadConfig(hidden=24, layers=2), embedding_size=12, latent=latent, window_size=8, chunk_size=10
-    ).eval()
+    shape = HeadShape(embedding_size=12, latent=latent, window_size=8, chunk_size=10)
+    return LSTMHeadConfig(hidden=24, layers=2).build(shape).eval()
 
 
 @pytest.mark.parametrize("latent", [1, 3])

@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from vlasync.actions.normalization import Normalizer
-from vlasync.errors import CheckpointError
+from vlasync.errors import CheckpointError, VlasyncError
 from vlasync.files import whole_folder
-from vlasync.models.heads.lstm import LSTMHeadConfig
+from vlasync.models.heads.kinds import head_config
 from vlasync.models.losses import LossConfig
 from vlasync.models.tuning import Tuning
 from vlasync.models.vla import VLA, VLAConfig
@@ -93,10 +93,10 @@ def _read_config(path: Path) -> VLAConfig:
             **{
                 **raw,
                 "cameras": tuple(raw["cameras"]),
-                "head": LSTMHeadConfig(**raw["head"]),
+                "head": head_config(**raw["head"]),
                 "loss": LossConfig(**raw["loss"]),
                 "tuning": Tuning(**raw["tuning"]),
             }
         )
-    except (json.JSONDecodeError, TypeError, KeyError) as error:
+    except (json.JSONDecodeError, TypeError, KeyError, VlasyncError) as error:
         raise CheckpointError(f"{path}: not a VLA config of this version ({error})") from error

@@ -1,4 +1,4 @@
-"""The loss of an action chunk: regression on the pose and classification of the gripper, over real entries only."""
+"""The loss of an action chunk: a term for the pose and one for the gripper, each a mean over real entries only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
-from vlasync.models.heads.lstm import ChunkPrediction
+from vlasync.models.chunks import ChunkPrediction, ChunkTarget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +17,9 @@ class LossConfig:
     """Which loss.
 
     Attributes:
-        pose: distance between predicted and demonstrated pose; `huber` (delta 1) is what the public reference code
-            has, `mse` is what its paper and guide say.
+        pose: distance between what a head predicts and what it should, of poses or (flow matching) of velocities;
+            `huber` (delta 1) is what the public reference code has, `mse` is what its paper and guide say. A head that
+            classifies bins has no distance, only cross-entropy.
         gripper_weight: lambda in `total = pose + lambda * gripper`; 0.01 in the guide.
     """
 
@@ -42,31 +43,42 @@ _DISTANCES: dict[str, Callable[..., torch.Tensor]] = {
 }
 
 
-def chunk_loss(
-    prediction: ChunkPrediction,
-    *,
-    pose: torch.Tensor,
-    gripper_open: torch.Tensor,
-    mask: torch.Tensor,
-    config: LossConfig,
-) -> LossTerms:
+def distance(predicted: torch.Tensor, wanted: torch.Tensor, config: LossConfig) -> torch.Tensor:
+    """The configured distance of each number from the one it should be, in the shape of both."""
+    return _DISTANCES[config.pose](predicted, wanted, reduction="none")
+
+
+def loss_terms(pose: torch.Tensor, gripper: torch.Tensor, mask: torch.Tensor, config: LossConfig) -> LossTerms:
     """Means over the entries that the mask keeps.
 
     Args:
-        prediction: pose `[..., K, P]` and gripper `[..., K]`.
-        pose: `[..., K, P]` normalised target.
-        gripper_open: `[..., K]` bool, True where the demonstrated command is "open".
+        pose: `[..., K]` loss of each action's pose.
+        gripper: `[..., K]` loss of each action's gripper.
         mask: `[..., K]` bool.
+        config: lambda.
+
+    Returns:
+        The terms. A mask that keeps nothing gives 0.
+    """
+    kept = mask.to(pose.dtype)
+    count = kept.sum().clamp(min=1.0)
+    pose_loss, gripper_loss = (pose * kept).sum() / count, (gripper * kept).sum() / count
+    return LossTerms(total=pose_loss + config.gripper_weight * gripper_loss, pose=pose_loss, gripper=gripper_loss)
+
+
+def chunk_loss(prediction: ChunkPrediction, target: ChunkTarget, config: LossConfig) -> LossTerms:
+    """Regression on the pose and classification of the gripper, as in the guide.
+
+    Args:
+        prediction: pose `[..., K, P]` and gripper `[..., K]` logits.
+        target: of the same shapes.
         config: which distance, and lambda.
 
     Returns:
         The terms. A mask that keeps nothing gives 0.
     """
-    kept = mask.to(prediction.pose.dtype)
-    count = kept.sum().clamp(min=1.0)
-    distance = _DISTANCES[config.pose](prediction.pose, pose, reduction="none").mean(-1)
+    pose = distance(prediction.pose, target.pose, config).mean(-1)
     entropy = functional.binary_cross_entropy_with_logits(
-        prediction.gripper, gripper_open.to(prediction.gripper.dtype), reduction="none"
+        prediction.gripper, target.gripper_open.to(prediction.gripper.dtype), reduction="none"
     )
-    pose_loss, gripper_loss = (distance * kept).sum() / count, (entropy * kept).sum() / count
-    return LossTerms(total=pose_loss + config.gripper_weight * gripper_loss, pose=pose_loss, gripper=gripper_loss)
+    return loss_terms(pose, entropy, target.mask, config)

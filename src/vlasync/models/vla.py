@@ -11,9 +11,11 @@ from torch import nn
 
 from vlasync.actions.normalization import Normalizer
 from vlasync.errors import SpecMismatchError, VlasyncError
-from vlasync.models.heads.lstm import ChunkPrediction, LSTMHead, LSTMHeadConfig, Stream
+from vlasync.models.chunks import ChunkPrediction, ChunkTarget
+from vlasync.models.heads.head import HeadConfig, HeadShape, PolicyHead, Stream
+from vlasync.models.heads.lstm import LSTMHeadConfig
 from vlasync.models.images import prepare_images
-from vlasync.models.losses import LossConfig, LossTerms, chunk_loss
+from vlasync.models.losses import LossConfig, LossTerms
 from vlasync.models.sequence import ActionTokens
 from vlasync.models.state import StateEncoder
 from vlasync.models.tuning import Tuning, apply_tuning
@@ -33,7 +35,7 @@ class VLAConfig:
         latent: n, action tokens [LRN] per frame.
         use_state: give the robot's state as a token before [LRN].
         shift_px: camera -> largest random shift in training, in pixels of the recorded images; one shift per window.
-        head: size of the policy head.
+        head: which policy head, and its size.
         loss: terms of the loss.
         tuning: what trains.
     """
@@ -44,7 +46,7 @@ class VLAConfig:
     latent: int = 1
     use_state: bool = True
     shift_px: Mapping[str, int] = field(default_factory=lambda: {"static": 10, "gripper": 4})
-    head: LSTMHeadConfig = field(default_factory=LSTMHeadConfig)
+    head: HeadConfig = field(default_factory=LSTMHeadConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     tuning: Tuning = field(default_factory=Tuning)
 
@@ -101,13 +103,14 @@ class VLA(nn.Module):
             num_images=len(config.cameras),
             state=StateEncoder(spec, vlm.hidden_size) if config.use_state else None,
         )
-        self.head = LSTMHead(
-            config.head,
-            embedding_size=vlm.hidden_size,
-            latent=config.latent,
-            window_size=config.window_size,
-            chunk_size=config.chunk_size,
-            pose_size=spec.action_size - 1,
+        self.head: PolicyHead = config.head.build(
+            HeadShape(
+                embedding_size=vlm.hidden_size,
+                latent=config.latent,
+                window_size=config.window_size,
+                chunk_size=config.chunk_size,
+                pose_size=spec.action_size - 1,
+            )
         )
         self.spec = spec.replace(image_transform=vlm.image_transform, tokens=self.tokens.layout)
 
@@ -145,8 +148,8 @@ class VLA(nn.Module):
             hidden = self.vlm(tokens.fields, tokens.attention_mask, pixels)  # [N, L, D]
         return hidden.gather(1, tokens.read.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
 
-    def forward(self, batch: Batch) -> ChunkPrediction:
-        """Chunks for every frame of B windows: pose `[B, W, K, P]`, gripper `[B, W, K]`."""
+    def embed_windows(self, batch: Batch) -> torch.Tensor:
+        """Action embeddings `[B, W, n, D]` of every frame of B windows."""
         rows, window = batch.state.shape[:2]
         embeddings = self.embed(
             {name: batch.images[name].flatten(0, 1) for name in self.config.cameras},
@@ -154,16 +157,22 @@ class VLA(nn.Module):
             [sentence for sentence in batch.sentences for _ in range(window)],
             frames_per_shift=window,
         )
-        return self.head(embeddings.unflatten(0, (rows, window)))
+        return embeddings.unflatten(0, (rows, window))
 
-    def loss(self, prediction: ChunkPrediction, batch: Batch) -> LossTerms:
-        """Compare a prediction with the demonstrated actions of its batch, both normalised."""
-        return chunk_loss(
-            prediction,
+    def forward(self, batch: Batch) -> ChunkPrediction:
+        """Chunks for every frame of B windows: pose `[B, W, K, P]`, gripper `[B, W, K]`."""
+        return self.head(self.embed_windows(batch))
+
+    def loss(self, batch: Batch) -> LossTerms:
+        """The head's loss on B windows."""
+        return self.head.loss(self.embed_windows(batch), self.target(batch), self.config.loss)
+
+    def target(self, batch: Batch) -> ChunkTarget:
+        """The demonstrated chunks of B windows, normalised: pose `[B, W, K, P]`, gripper and mask `[B, W, K]`."""
+        return ChunkTarget(
             pose=self._normalizer.encode(batch.actions)[..., :-1],
             gripper_open=batch.actions[..., -1] == self.spec.gripper_open,
             mask=batch.chunk_mask,
-            config=self.config.loss,
         )
 
     def init_stream(self, batch: int) -> Stream:

@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
+from torch import nn
 
 from vlasync.data.batches import WindowLoader
 from vlasync.data.windows import Windows
@@ -93,6 +94,17 @@ def step_seed(seed: int, step: int, process: int) -> int:
     return (seed * 1_000_003 + step) * 4099 + process
 
 
+class _Objective(nn.Module):
+    """The loss as a module's forward call, which is where distributed training gathers weights and sums gradients."""
+
+    def __init__(self, vla: VLA) -> None:
+        super().__init__()
+        self.vla = vla
+
+    def forward(self, batch: Batch) -> LossTerms:
+        return self.vla.loss(batch)
+
+
 class Trainer:
     """Trains a VLA on windows and writes checkpoints, metrics and TensorBoard files into a run folder.
 
@@ -112,7 +124,7 @@ class Trainer:
         )
         set_seed(config.seed)
         self.optimizer = build_optimizer(vla, config.optimizer)
-        self.model, self.optimizer = self.accelerator.prepare(vla, self.optimizer)
+        self.model, self.optimizer = self.accelerator.prepare(_Objective(vla), self.optimizer)
         self.average = WeightAverage(vla, config.average_decay)
         self.loader = WindowLoader(
             windows,
@@ -175,7 +187,7 @@ class Trainer:
 
     def _loss(self, batch: Batch) -> LossTerms:
         with self.accelerator.autocast():
-            return self.vla.loss(self.model(batch), batch)
+            return self.model(batch)
 
     def _after_step(self, step: int, meter: Meter, metrics: MetricsFile) -> None:
         """Log, validate and save where step `step` (steps done) calls for it."""
@@ -194,8 +206,12 @@ class Trainer:
 
     @torch.no_grad()
     def _validation_loss(self) -> float:
-        """Mean total loss of the averaged weights over the held-out batches, without random shifts."""
+        """Mean total loss of the averaged weights over the held-out batches, without random shifts.
+
+        A head that draws noise for its loss draws the same for each measurement.
+        """
         self.model.eval()
+        torch.manual_seed(self.config.seed)
         with self.average.applied():
             losses = [self._loss(batch.to(self.accelerator.device)).total.item() for batch in self.validation]
         self.model.train()
