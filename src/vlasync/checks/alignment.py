@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-LAGS = (0, -1, 1, -2, 2)
+LAGS = (0, -1, 1, -2, 2, -3, 3)
 """Offsets i that are compared: does `action[t + i]` belong to the change from t to t + 1?"""
 
+One = TypeVar("One", bound=np.generic)
+Other = TypeVar("Other", bound=np.generic)
 
-def aligned(
-    actions: NDArray[np.float64], changes: NDArray[np.float64], lag: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+
+def aligned(actions: NDArray[One], changes: NDArray[Other], lag: int) -> tuple[NDArray[One], NDArray[Other]]:
     """`actions[t + lag]` beside `changes[t]`, for every t that has both.
 
     Args:

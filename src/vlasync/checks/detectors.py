@@ -12,6 +12,7 @@ from vlasync.checks.language import LanguageCheck
 from vlasync.checks.motion import MotionCheck
 from vlasync.checks.streams import StreamCheck
 from vlasync.checks.task import TaskCheck
+from vlasync.checks.units import UnitsCheck
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode
 
@@ -43,4 +44,12 @@ def detectors(config: AuditConfig, preview: Sequence[Episode]) -> list[Detector]
         preview: episodes spread over the dataset, from which to learn what it usually looks like; none where
             `config.images` is off. Their numbers are sound; pixels of some may still be unreadable (DatasetError).
     """
-    return [StreamCheck(), ClockCheck(), LanguageCheck(config.window_size), TaskCheck(), MotionCheck(), GripperCheck()]
+    return [
+        StreamCheck(),
+        ClockCheck(),
+        LanguageCheck(config.window_size),
+        TaskCheck(),
+        UnitsCheck(),
+        MotionCheck(),
+        GripperCheck(),
+    ]

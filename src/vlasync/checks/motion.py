@@ -2,149 +2,194 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlasync.actions.frames import increments
-from vlasync.checks.alignment import LAGS, aligned
-from vlasync.checks.findings import Detector, name_frames
+from vlasync.checks.alignment import aligned
+from vlasync.checks.commands import ACHIEVED
+from vlasync.checks.conventions import candidates, expect
+from vlasync.checks.diagnosis import POSITION_FIELDS, ROTATION_FIELDS, Track, diagnose, wrong_frames
+from vlasync.checks.findings import Detector, Problem
 from vlasync.types import Episode
 
-TOLERANCE = 1e-3
-"""Largest difference that counts as equal, in action units (0.02 mm or 0.003 degrees in CALVIN). Recorded numbers agree
-to 1e-15 in float64 and to 1e-5 in float32, so this only has to stay clear of rounding."""
+BATCH_FRAMES = 2048
+"""Frames that are compared at once: converting poses costs a millisecond, however few there are."""
 
-EXPLAINED = 0.5
-"""An explanation counts where it leaves less than this share of the residual (root mean square)."""
+MIN_FRAMES = 6
+"""Frames below which nothing is concluded from an episode."""
+
+MIN_ACTION = 7
+"""Numbers of the shortest action: position, three for rotation, gripper."""
+
+NEARLY_ALL = 0.9
+"""Share of the episodes that must agree before a convention is inferred for the dataset."""
+
+LOST_PATH = 0.1
+"""Share of an episode's path that clipping may cut off. Demonstrations that reach the bound now and then lose far less
+(at most 2 % of an episode of the play table, where up to a third of the frames are clipped); who replays or imitates
+actions that lose a tenth stops a tenth short."""
 
 
 class MotionCheck(Detector):
-    """Detector of `action-lag`, `action-scale` and `action-mismatch`.
+    """Detector of everything that actions may say wrongly about the motion of the arm.
 
-    Entries that are clipped on either side carry no size and are left out. Specs in which actions are not increments
-    on the measured pose (`relative_to_target`, `absolute`) are not checked: what was commanded need not be reached.
+    An episode whose actions are exactly what the declaration calls for costs a subtraction. Any other is held against
+    every convention, at every lag and scale, and the explanation nearest to the declaration among those as good as the
+    best is named, part by part.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._squares = dict.fromkeys(LAGS, 0.0)
-        self._counts = dict.fromkeys(LAGS, 0)
-        self._entries = 0
-        self._clipped = 0
+        self._waiting: list[Track] = []
+        self._waiting_frames = 0
+        self._votes: dict[str, Counter[Any]] = {}
+        self._leads: Counter[int] = Counter()
+        self._lead_distance_m = 0.0
+        self._clipped = np.zeros(2)
 
     def look(self, episode: Episode) -> None:
-        """Compare one episode's actions with the changes of its pose, at every lag."""
-        compared = _compared(episode)
-        if compared is None:
+        """Take one episode into account."""
+        if len(episode) < MIN_FRAMES or episode.actions.shape[1] < MIN_ACTION:
             return
-        actions, expected = compared
-        self._entries += actions.size
-        self._clipped += int(np.isnan(actions).sum())
-        for lag in LAGS:
-            difference = np.subtract(*aligned(actions, expected, lag))
-            self._squares[lag] += float(np.nansum(difference**2))
-            self._counts[lag] += int(np.isfinite(difference).sum())
-        difference = np.abs(np.subtract(*aligned(actions, expected, 0)))
-        wrong = np.flatnonzero((np.nan_to_num(difference) > TOLERANCE).any(axis=1))
-        if len(wrong):
-            self._explain(episode, actions, expected, wrong.tolist())
+        if self._waiting and self._waiting[0].spec is not episode.spec:
+            self._judge()
+        self._waiting.append(Track.of(episode))
+        self._waiting_frames += len(episode)
+        if self._waiting_frames >= BATCH_FRAMES:
+            self._judge()
 
     def merge(self, later: Self) -> None:
-        """Add up what was measured on both sides."""
+        """Take in what another detector gathered on the episodes after these."""
+        self._judge()
+        later._judge()
         super().merge(later)
-        for lag in LAGS:
-            self._squares[lag] += later._squares[lag]
-            self._counts[lag] += later._counts[lag]
-        self._entries += later._entries
+        for name, votes in later._votes.items():
+            self._votes.setdefault(name, Counter()).update(votes)
+        self._leads.update(later._leads)
+        self._lead_distance_m += later._lead_distance_m
         self._clipped += later._clipped
 
-    def inferred(self) -> dict[str, Any]:
-        """The lag at which actions match the motion best, the residual at each lag, the share of clipped numbers."""
-        if not any(self._counts.values()):
-            return {}
-        rms = {lag: (self._squares[lag] / max(self._counts[lag], 1)) ** 0.5 for lag in LAGS}
-        return {
-            "action_index": min(rms, key=rms.__getitem__),
-            "action_residual_rms_by_lag": {str(lag): rms[lag] for lag in sorted(rms)},
-            "action_clipped_share": self._clipped / self._entries,
-        }
+    def problems(self) -> list[Problem]:
+        """What was found in all episodes so far."""
+        self._judge()
+        return super().problems()
 
-    def _explain(
-        self, episode: Episode, actions: NDArray[np.float64], expected: NDArray[np.float64], wrong: list[int]
-    ) -> None:
-        """Name the lag or scale that makes an episode's actions fit, or the frames that nothing explains."""
-        rms = _rms_by_lag(actions, expected)
-        lag = min(rms, key=rms.__getitem__)
-        recorded, moved = aligned(actions, expected, 0)
-        scale = _scale(recorded, moved)
-        scaled_rms = _rms(recorded - scale * moved)
-        if min(rms[lag], scaled_rms) >= EXPLAINED * rms[0]:
+    def inferred(self) -> dict[str, Any]:
+        """The convention that the numbers call for, how far goals lead the path, and what clipping cost."""
+        found: dict[str, Any] = self.convention()
+        if self._leads:
+            found["goal_lead_frames"] = self._leads.most_common(1)[0][0]
+            found["goal_distance_m"] = self._lead_distance_m / self._leads.total()
+        if self._clipped[1]:
+            found["action_clipped_share"] = float(self._clipped[0] / self._clipped[1])
+        return found
+
+    def convention(self) -> dict[str, Any]:
+        """The SyncSpec fields on which nearly all episodes agree that tell them."""
+        self._judge()
+        agreed = {}
+        for name, votes in self._votes.items():
+            value, count = votes.most_common(1)[0]
+            if count >= NEARLY_ALL * votes.total():
+                agreed[name] = value
+        return agreed
+
+    def _judge(self) -> None:
+        """Compare the episodes that wait, all of one spec, with what was declared."""
+        waiting, self._waiting, self._waiting_frames = self._waiting, [], 0
+        if not waiting:
+            return
+        spec = waiting[0].spec
+        numbers = increments(*_steps(waiting), spec)
+        doubtful = []
+        for track, rows in zip(waiting, _rows(waiting), strict=True):
+            expected = numbers[rows]
+            same_size = track.actions.shape[1] == expected.shape[1]
+            if spec.action_mode != "relative_to_target" and same_size and not len(wrong_frames(track, expected)):
+                self._accept(track, expected)
+            else:
+                doubtful.append(track)
+        for size in sorted({track.actions.shape[1] for track in doubtful}):
+            self._find_out([track for track in doubtful if track.actions.shape[1] == size])
+
+    def _accept(self, track: Track, expected: NDArray[np.float64]) -> None:
+        """The episode's actions are what was declared."""
+        self._vote({name: getattr(track.spec, name) for name in (*POSITION_FIELDS, *ROTATION_FIELDS)})
+        self._leads[ACHIEVED] += 1
+        self._weigh_clipping(track, expected)
+
+    def _find_out(self, doubtful: Sequence[Track]) -> None:
+        """Hold episodes, all of one spec and one length of actions, against every convention."""
+        spec, size = doubtful[0].spec, doubtful[0].actions.shape[1]
+        pose = np.concatenate([track.pose for track in doubtful])
+        expectations = [expect(pose, candidate) for candidate in candidates(spec, size)]
+        for track, rows in zip(doubtful, _rows(doubtful), strict=True):
+            expected = [expectation.rows(rows) for expectation in expectations]
+            diagnosis = diagnose(track, expected)
+            self._vote(diagnosis.told)
+            if diagnosis.lead is not None:
+                self._leads[diagnosis.lead.frames] += 1
+                self._lead_distance_m += diagnosis.lead.distance_m
+            for found in diagnosis.findings:
+                self.findings.add(
+                    found.verdict.code,
+                    found.where,
+                    found.verdict.message,
+                    found.verdict.advice,
+                    confidence=found.confidence,
+                    evidence=found.evidence,
+                )
+
+    def _vote(self, told: dict[str, Any]) -> None:
+        for name, value in told.items():
+            self._votes.setdefault(name, Counter())[value] += 1
+
+    def _weigh_clipping(self, track: Track, expected: NDArray[np.float64]) -> None:
+        """Count what the declared bound cut off, and complain where an episode lost a good part of its path."""
+        clip = track.spec.action_clip
+        if clip is None or track.spec.action_mode == "absolute":
+            return
+        recorded, numbers = aligned(track.actions, expected, track.spec.action_index)
+        cut = (np.abs(recorded) >= clip) & (np.abs(numbers) > clip * (1 + 1e-6))
+        self._clipped += cut.sum(), cut.size
+        lost = np.where(cut, np.abs(numbers) - clip, 0.0)
+        share = max(
+            float(lost[:, part].sum() / max(np.abs(numbers[:, part]).sum(), 1e-12))
+            for part in (slice(3), slice(3, None))
+        )
+        if share > LOST_PATH:
             self.findings.add(
-                "action-mismatch",
-                f"{episode.name}, {name_frames(wrong)}",
-                "action[t] is not the change from state[t] to state[t + 1] in the declared convention",
-                "cut there if these are few; else the declared frame, rotation or mode is not the real one",
-            )
-        elif rms[lag] <= scaled_rms:
-            self.findings.add(
-                "action-lag",
-                episode.name,
-                f"action[t{lag:+d}], not action[t], is the change from state[t] to state[t + 1]: actions come "
-                f"{abs(lag)} frame(s) {'late' if lag > 0 else 'early'}",
-                f"shift the actions by {-lag:+d} frame(s) when converting",
-                confidence=1 - rms[lag] / rms[0],
-            )
-        else:
-            factors = ", ".join(f"{factor:.2g}" for factor in scale)
-            self.findings.add(
-                "action-scale",
-                episode.name,
-                f"actions are the change of state times ({factors}) for x, y, z and the three angles",
-                "correct scale or sign of these dimensions, or declare the real scales in the SyncSpec",
-                confidence=1 - scaled_rms / rms[0],
+                "action-clipped",
+                track.name,
+                f"the declared bound of {clip:g} cut off more than {LOST_PATH:.0%} of the motion",
+                "record with larger scales (position_scale_m, rotation_scale_rad), so that the motion fits the bound",
+                confidence=min(1.0, 0.5 + share),
             )
 
 
 def motion_lag(episode: Episode) -> int:
-    """The lag i at which `action[t + i]` clearly matches the motion of the arm best; 0 where nothing tells."""
-    compared = _compared(episode)
-    if compared is None:
-        return 0
-    rms = _rms_by_lag(*compared)
-    lag = min(rms, key=rms.__getitem__)
-    return lag if rms[lag] < EXPLAINED * rms[0] else 0
-
-
-def _compared(episode: Episode) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Recorded actions `[T, 6]` and changes of the pose `[T - 1, 6]`, NaN where clipped; None where not comparable."""
+    """The lag i at which `action[t + i]` is the motion of the arm; the declared one where nothing tells another."""
     spec = episode.spec
-    if spec.action_mode != "relative_to_measured" or len(episode) < 2:
-        return None
-    position, euler = spec.state_slice("tcp_position"), spec.state_slice("tcp_euler")
-    pose = np.concatenate([episode.state[:, position], episode.state[:, euler]], axis=1)
-    expected = increments(pose[:-1], pose[1:], spec)
-    actions = np.array(episode.actions[:, :6])
-    clip = np.inf if spec.action_clip is None else spec.action_clip
-    actions[np.abs(actions) >= clip] = np.nan
-    expected[np.abs(expected) >= clip] = np.nan
-    return actions, expected
+    size = episode.actions.shape[1] - 1
+    if len(episode) < MIN_FRAMES or size < MIN_ACTION - 1:
+        return spec.action_index
+    track = Track.of(episode)
+    expectations = [expect(track.pose, candidate) for candidate in candidates(spec, size)]
+    return diagnose(track, expectations).told.get("action_index", spec.action_index)
 
 
-def _rms_by_lag(actions: NDArray[np.float64], expected: NDArray[np.float64]) -> dict[int, float]:
-    return {lag: _rms(np.subtract(*aligned(actions, expected, lag))) for lag in LAGS}
+def _steps(tracks: Sequence[Track]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The poses of all tracks one after another, each `[N - 1, 6]` before and after a step."""
+    pose = np.concatenate([track.pose for track in tracks])
+    return pose[:-1], pose[1:]
 
 
-def _rms(difference: NDArray[np.float64]) -> float:
-    """Root mean square of the entries that are not NaN; infinite where there are none to tell."""
-    finite = difference[np.isfinite(difference)]
-    return float(np.sqrt(np.mean(finite**2))) if len(finite) else float("inf")
-
-
-def _scale(recorded: NDArray[np.float64], moved: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Least-squares factor per dimension `[6]` from `moved` to `recorded`; 1 for a dimension that did not move."""
-    both = np.isfinite(recorded) & np.isfinite(moved)
-    recorded, moved = np.where(both, recorded, 0.0), np.where(both, moved, 0.0)
-    power = (moved**2).sum(axis=0)
-    return np.where(power > TOLERANCE, (recorded * moved).sum(axis=0) / np.maximum(power, TOLERANCE), 1.0)
+def _rows(tracks: Sequence[Track]) -> list[slice]:
+    """Where the steps of each track lie among those of all; the step from one track to the next is left out."""
+    stops = np.cumsum([len(track.pose) for track in tracks])
+    return [slice(int(stop) - len(track.pose), int(stop) - 1) for stop, track in zip(stops, tracks, strict=True)]

@@ -1,0 +1,263 @@
+"""What is the matter with one episode's actions, when they are not exactly what the declaration calls for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlasync.checks import verdicts
+from vlasync.checks.alignment import aligned
+from vlasync.checks.commands import ACHIEVED, Lead, goal_lead
+from vlasync.checks.conventions import Expectation, step, units
+from vlasync.checks.explain import (
+    EXACT_SHARE,
+    TOLERANCE_M,
+    TOLERANCE_RAD,
+    Explanation,
+    affine_share,
+    best,
+    explanations,
+)
+from vlasync.checks.findings import Evidence, name_frames
+from vlasync.checks.units import measured_pose
+from vlasync.checks.verdicts import Verdict
+from vlasync.spec import SyncSpec
+from vlasync.types import Episode
+
+OUTLIER = 10.0
+"""A frame is broken where its residual is this many times that of the median frame."""
+
+MORE = 0.1
+"""Share of the motion by which gain and offset must explain more than a convention does."""
+
+POSITION_FIELDS = ("action_index", "action_mode", "action_frame", "position_scale_m")
+"""SyncSpec fields that translations tell."""
+
+ROTATION_FIELDS = ("rotation", "rotation_composition", "rotation_scale_rad")
+"""SyncSpec fields that rotations tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """The numbers of one episode that are compared.
+
+    Attributes:
+        name: of the episode.
+        spec: the declaration.
+        pose: `[T, 6]` measured, metres and extrinsic xyz Euler angles, world.
+        actions: `[T, n]` recorded, gripper left out.
+        steps: `[T - 1]` bool, frame t + 1 follows frame t.
+    """
+
+    name: str
+    spec: SyncSpec
+    pose: NDArray[np.float64]
+    actions: NDArray[np.float64]
+    steps: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, episode: Episode) -> Self:
+        """The numbers of an episode."""
+        return cls(
+            name=episode.name,
+            spec=episode.spec,
+            pose=measured_pose(episode),
+            actions=np.asarray(episode.actions[:, :-1], np.float64),
+            steps=np.diff(episode.frame_index) == 1,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A verdict on an episode, or on some of its frames, how sure it is, and what shows it."""
+
+    verdict: Verdict
+    where: str
+    confidence: float
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What one episode's actions turned out to be.
+
+    Attributes:
+        findings: against the declaration.
+        told: SyncSpec fields that the numbers tell, and their values.
+        lead: of the goals over the path, where it was looked for.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    told: dict[str, Any] = field(default_factory=dict)
+    lead: Lead | None = None
+
+
+def wrong_frames(track: Track, expected: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Frames t whose action is not `expected[t]`, by more than rounding.
+
+    Args:
+        track: the episode.
+        expected: `[T - 1, n]` what the declared convention calls for.
+    """
+    difference = _difference(track, expected)
+    return np.flatnonzero((difference > _rounding(track.spec, expected.shape[1])).any(axis=1)) + _first(track.spec)
+
+
+def told_by(found: Sequence[Explanation]) -> dict[str, Any]:
+    """The SyncSpec fields in which all of some equally good explanations agree, and their values."""
+    told: dict[str, Any] = {}
+    for number, fields in enumerate((POSITION_FIELDS, ROTATION_FIELDS)):
+        moved = all((one.position, one.rotation)[number].moved for one in found)
+        for name in fields if moved else ():
+            values = {_value(one, name) for one in found}
+            if len(values) == 1 and None not in values:
+                told[name] = values.pop()
+    return told
+
+
+def diagnose(track: Track, expectations: Sequence[Expectation]) -> Diagnosis:
+    """Find out what an episode's actions are.
+
+    Args:
+        track: the episode.
+        expectations: what every candidate convention calls for, the declared one first if it is among them.
+    """
+    spec = track.spec
+    fits = track.actions.shape[1] == spec.action_size - 1
+    actions = _without_gaps(track)
+    tried = explanations(actions, expectations, spec)
+    found = best(tried, spec)
+    expected = expectations[0].numbers if fits else None
+    if _is_affine(actions, expectations, found, spec):
+        return Diagnosis(findings=[_finding(track, verdicts.NORMALIZED, 0.95, _evidence_of_motion(track, expected))])
+    if found and found[0].exact:
+        return _explained(track, tried, found, expected)
+    lead = goal_lead(track.pose, track.actions, spec) if fits else None
+    if lead is not None and lead.commanded:
+        return _commanded(track, lead)
+    if found:
+        return _explained(track, tried, found, expected)
+    if spec.action_mode == "relative_to_target":
+        return Diagnosis(lead=lead)
+    return Diagnosis(
+        findings=[_finding(track, verdicts.MISMATCH, 0.9, _evidence_of_motion(track, expected))], lead=lead
+    )
+
+
+def _explained(
+    track: Track, tried: Sequence[Explanation], found: Sequence[Explanation], expected: NDArray[np.float64] | None
+) -> Diagnosis:
+    """Name what distinguishes the best explanation from the declaration, or the frames that do not follow it."""
+    chosen, spec = found[0], track.spec
+    contradicted = verdicts.verdicts(chosen, spec)
+    if spec.action_mode == "relative_to_target":
+        if not chosen.exact:
+            return Diagnosis()
+        contradicted.append(verdicts.ACHIEVED_NOT_COMMANDED)
+    told = told_by(found)
+    if not contradicted:
+        return Diagnosis(findings=[] if expected is None else _outliers(track, expected), told=told)
+    others = [one for one in tried if one not in found]
+    if chosen.exact:
+        confidence = 1 - 0.5 * max((one.share for one in others), default=0.0) / chosen.share
+    else:
+        confidence = 1 - 0.5 * chosen.residual / min((one.residual for one in others), default=1.0)
+    findings = []
+    for verdict in contradicted:
+        curve = verdicts.lag_curve if verdict.code == "action-lag" else verdicts.convention_bars
+        findings.append(_finding(track, verdict, confidence, curve(tried, chosen)))
+    return Diagnosis(findings=findings, told=told)
+
+
+def _outliers(track: Track, expected: NDArray[np.float64]) -> list[Finding]:
+    """The frames that do not follow a declaration which the others follow, as far as noise allows."""
+    difference = _difference(track, expected)
+    usual = np.median(difference, axis=0)
+    wrong = (difference > np.maximum(OUTLIER * usual, _rounding(track.spec, expected.shape[1]))).any(axis=1)
+    frames = np.flatnonzero(wrong) + _first(track.spec)
+    if not len(frames):
+        return []
+    evidence = _evidence_of_motion(track, expected)
+    where = f"{track.name}, {name_frames(frames.tolist())}"
+    return [Finding(verdict=verdicts.MISMATCH, where=where, confidence=1.0, evidence=evidence)]
+
+
+def _commanded(track: Track, lead: Lead) -> Diagnosis:
+    told = {"action_mode": "relative_to_target"} if lead.chained else {}
+    if track.spec.action_mode == "relative_to_target" and lead.chained:
+        return Diagnosis(told=told, lead=lead)
+    verdict = verdicts.commanded(lead, track.spec)
+    achieved = lead.by_frames[ACHIEVED]
+    confidence = 1 - lead.distance_m / achieved
+    return Diagnosis(findings=[_finding(track, verdict, confidence, verdicts.lead_curve(lead))], told=told, lead=lead)
+
+
+def _is_affine(
+    actions: NDArray[np.float64], expectations: Sequence[Expectation], found: Sequence[Explanation], spec: SyncSpec
+) -> bool:
+    """A gain and an offset for each number explain more than the best explanation without offsets."""
+    explained = 0.0
+    if found and found[0].exact:
+        if "each" not in (found[0].position.scaling, found[0].rotation.scaling):
+            return False
+        explained = found[0].share
+    share = max(affine_share(actions, expectation, spec.action_index) for expectation in expectations)
+    return share > max(explained + MORE, EXACT_SHARE)
+
+
+def _finding(track: Track, verdict: Verdict, confidence: float, evidence: Evidence | None) -> Finding:
+    return Finding(verdict=verdict, where=track.name, confidence=confidence, evidence=evidence)
+
+
+def _evidence_of_motion(track: Track, expected: NDArray[np.float64] | None) -> Evidence | None:
+    if expected is None:
+        return None
+    recorded, numbers = aligned(track.actions, expected, track.spec.action_index)
+    return verdicts.motion_curve(recorded, numbers)
+
+
+def _difference(track: Track, expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each action is from what the declaration calls for, clipped or not `[N, n]`; 0 across a gap."""
+    spec = track.spec
+    recorded, numbers = aligned(track.actions, expected, spec.action_index)
+    difference = np.abs(step(recorded, numbers, spec))
+    if spec.action_clip is not None:
+        cut = np.clip(numbers, -spec.action_clip, spec.action_clip)
+        difference = np.minimum(difference, np.abs(recorded - cut))
+    if not track.steps.all():
+        _, steps = aligned(track.actions, track.steps, spec.action_index)
+        difference[~steps] = 0.0
+    return difference
+
+
+def _without_gaps(track: Track) -> NDArray[np.float64]:
+    """The recorded actions, NaN where the next frame is missing."""
+    broken = np.append(~track.steps, False)
+    return np.where(broken[:, None], np.nan, track.actions) if broken.any() else track.actions
+
+
+def _first(spec: SyncSpec) -> int:
+    """The first frame t that has both a change of state and its action."""
+    return max(0, -spec.action_index)
+
+
+def _rounding(spec: SyncSpec, size: int) -> NDArray[np.float64]:
+    """`[n]` what counts as rounding, in units of the actions."""
+    return np.array([TOLERANCE_M] * 3 + [TOLERANCE_RAD] * (size - 3)) / units(spec, size)
+
+
+def _value(explanation: Explanation, name: str) -> Any:
+    """The value of a SyncSpec field under an explanation; None where it has none."""
+    if name == "action_index":
+        return explanation.lag
+    if name in ("position_scale_m", "rotation_scale_rad"):
+        factors = (explanation.position if name == "position_scale_m" else explanation.rotation).factors
+        alike = np.allclose(factors, factors[0], rtol=0.01) and factors[0] > 0
+        return float(f"{getattr(explanation.spec, name) / factors[0]:.4g}") if alike else None
+    if name == "rotation_composition" and explanation.spec.action_mode == "absolute":
+        return None
+    return getattr(explanation.spec, name)
