@@ -37,7 +37,7 @@ def tree() -> dict[str, str]:
 
 
 def test_the_tree_shows_each_file_once_and_says_what_it_is():
-    kept = {path for suffix in ("py", "html", "xml") for path in PACKAGE.rglob(f"*.{suffix}")}
+    kept = {path for suffix in ("py", "html", "css", "xml") for path in PACKAGE.rglob(f"*.{suffix}")}
     names = {path.relative_to(PACKAGE).as_posix() for path in kept if not path.name.startswith("__")}
     comments = tree()
     assert set(comments) == names
