@@ -163,11 +163,13 @@ def test_a_replay_stands_in_the_table_the_json_and_the_page(tmp_path: Path, demo
     assert "replay" not in json.loads(audit(tmp_path / "store").to_json())
 
 
-def test_nothing_to_replay_is_one_clear_error(tmp_path: Path, demonstrations):
+def test_nothing_to_replay_is_one_clear_error_after_the_audit_was_written(tmp_path: Path, demonstrations):
     create_store(tmp_path / "store", SPEC)
     write_shard(tmp_path / "store", "0", [replace(demonstrations[0], scene=None)])
+    options = CheckOptions(images=False, replay=True, json=tmp_path / "audit.json")
     with pytest.raises(DatasetError, match="nothing to replay"):
-        replay(tmp_path / "store", workers=1)
+        run_check(tmp_path / "store", options, Console(quiet=True))
+    assert json.loads((tmp_path / "audit.json").read_text())["episodes"] == 1
 
 
 def test_another_rate_cannot_be_replayed(table, demonstrations):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from vlasync.checks.codes import CODES
+
+if TYPE_CHECKING:
+    from vlasync.checks.report import AuditReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +62,10 @@ def run_check(data: Path | None, options: CheckOptions, console: Console) -> int
     from vlasync.checks.audit import audit
     from vlasync.checks.detectors import AuditConfig
     from vlasync.checks.fix import fix_spec
-    from vlasync.checks.page import write_page
     from vlasync.checks.policy_spec import read_policy_spec
-    from vlasync.checks.replay import with_replays
+    from vlasync.checks.replay import print_replays, with_replays
     from vlasync.checks.report import print_report
     from vlasync.errors import VlasyncError
-    from vlasync.files import write_text
 
     if data is None or not data.is_dir():
         got = "no dataset given" if data is None else f"{data}: no such folder"
@@ -76,18 +78,29 @@ def run_check(data: Path | None, options: CheckOptions, console: Console) -> int
         statistics=None if options.statistics is None else read_policy_spec(options.statistics),
     )
     report = audit(data, config)
-    if options.replay:
-        report = with_replays(report, sample=options.sample, workers=options.workers)
     print_report(report, console)
-    if options.json is not None:
-        write_text(options.json, report.to_json())
+    _write(report, options)
+    if options.replay:  # what was found so far stands already: data may be such that it cannot be replayed
+        report = with_replays(report, sample=options.sample, workers=options.workers)
+        print_replays(report, console)
+        _write(report, options)
     if options.html is not None:
-        write_page(report, options.html)
         console.print(f"page: {options.html}")
     if options.fix_spec:
         for line in fix_spec(report):
             console.print(Text(line))
     return report.exit_code
+
+
+def _write(report: AuditReport, options: CheckOptions) -> None:
+    """Write the files that the options ask for."""
+    from vlasync.checks.page import write_page
+    from vlasync.files import write_text
+
+    if options.json is not None:
+        write_text(options.json, report.to_json())
+    if options.html is not None:
+        write_page(report, options.html)
 
 
 def codes_table() -> Table:

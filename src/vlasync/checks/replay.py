@@ -6,8 +6,7 @@ without looking at the recording again. How far the TCP strays, and whether the 
 representations carry the demonstration, and that a round trip between two of them loses nothing.
 
 Nothing is clipped: what the recorded numbers say is what is executed. A demonstration may end the moment its task is
-achieved, and a replay of achieved poses trails it, so the arm gets a few frames more to arrive before a task counts as
-missed.
+achieved, and a replay of achieved poses trails it, so the arm gets a few frames more to arrive.
 """
 
 from __future__ import annotations
@@ -16,18 +15,19 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 
 from vlasync.actions.frames import convert
 from vlasync.actions.handover import hand_to_environment
 from vlasync.actions.representations import represent
-from vlasync.checks.replay_report import ReplayReport, Strays, Tally
+from vlasync.checks.replay_report import ReplayReport, Strays, Tally, print_replay
 from vlasync.checks.report import AuditReport
 from vlasync.checks.survey import chosen
 from vlasync.data.open import open_dataset
@@ -47,7 +47,7 @@ RECORDED = "as recorded"
 """Name of the variant that leaves the actions as they are."""
 
 SPANS_PER_JOB = 4
-"""Spans that a worker replays in one go: about a second of work, so that the bar moves and no worker waits long."""
+"""Spans that a worker replays in one go: some seconds of work, so that the bar moves and no worker waits long."""
 
 
 class ReplayEnvironment(Protocol):
@@ -147,19 +147,11 @@ def replay(data: Path, *, sample: int | None = None, workers: int = 2) -> Replay
         )
     tally = Tally()
     with stage("replay", sum(len(job.spans) for job in jobs)) as bar:
-        for job, found in zip(jobs, _outcomes(data, jobs, workers), strict=True):
+        outcomes = _in_workers(data, jobs, workers) if workers > 1 else _here(episodes, jobs)
+        for job, found in zip(jobs, outcomes, strict=True):
             tally.merge(found)
             bar.advance(len(job.spans), status=tally.status())
     return tally.report(environment="play table")
-
-
-def _outcomes(data: Path, jobs: Sequence[_Job], workers: int) -> Iterator[Tally]:
-    """What each job came to, in their order."""
-    if workers == 1:
-        yield from (_run(data, job) for job in jobs)
-        return
-    with worker_pool(min(workers, len(jobs))) as pool:
-        yield from pool.map(_run, itertools.repeat(data), jobs)
 
 
 def with_replays(report: AuditReport, *, sample: int | None, workers: int) -> AuditReport:
@@ -171,6 +163,13 @@ def with_replays(report: AuditReport, *, sample: int | None, workers: int) -> Au
         for part in report.parts
     ]
     return dataclasses.replace(report, parts=tuple(parts))
+
+
+def print_replays(report: AuditReport, console: Console) -> None:
+    """Print the replay of each part of an audit, where there was one."""
+    for part in report.parts:
+        if part.replay is not None:
+            print_replay(part.replay, console, of=part.name)
 
 
 @dataclass(frozen=True)
@@ -190,25 +189,43 @@ def _jobs(number: int, episode: Episode) -> Iterator[_Job]:
         yield _Job(number, tuple(spans[first : first + SPANS_PER_JOB]))
 
 
-@cache
-def _opened(data: Path) -> Sequence[Episode]:
-    return open_dataset(data)
+def _here(episodes: Sequence[Episode], jobs: Sequence[_Job]) -> Iterator[Tally]:
+    """What each job came to; each episode is read once."""
+    for number, group in itertools.groupby(jobs, key=lambda job: job.episode):
+        episode = episodes[number]
+        for job in group:
+            yield _run(episode, job)
 
 
-@cache
-def _play_table() -> PlayTable:
-    """The simulator of a worker, without pixels; it stays between jobs."""
-    return PlayTable(cameras={})
+def _in_workers(data: Path, jobs: Sequence[_Job], workers: int) -> Iterator[Tally]:
+    """What each job came to, in their order."""
+    with worker_pool(min(workers, len(jobs))) as pool:
+        yield from pool.map(_run_in_worker, itertools.repeat(data), jobs)
 
 
-def _run(data: Path, job: _Job) -> Tally:
-    """In a worker: replay the spans of a job in every representation."""
+def _run_in_worker(data: Path, job: _Job) -> Tally:
     torch.set_num_threads(1)  # as many workers as processors: more threads would only wait for one another
-    episode = _opened(data)[job.episode]
+    return _run(_read(data, job.episode), job)
+
+
+@lru_cache(maxsize=1)
+def _read(data: Path, number: int) -> Episode:
+    """The episode that a worker replays; the next job is likely to be of the same."""
+    return open_dataset(data)[number]
+
+
+def _run(episode: Episode, job: _Job) -> Tally:
+    """Replay the spans of a job in every representation."""
     tally = Tally()
     for span in job.spans:
         replay_span(_play_table(), episode, span, tally)
     return tally
+
+
+@cache
+def _play_table() -> PlayTable:
+    """The simulator of this process, without pixels; it stays between jobs."""
+    return PlayTable(cameras={})
 
 
 def replay_span(env: ReplayEnvironment, episode: Episode, span: LanguageSpan, tally: Tally) -> None:

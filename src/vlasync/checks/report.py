@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vlasync.checks.findings import Problem
-from vlasync.checks.replay_report import ReplayReport, print_replay
+from vlasync.checks.replay_report import ReplayReport
 from vlasync.checks.summary import Summary
 
 UNREADABLE = frozenset({"unreadable", "unsafe-file"})
@@ -111,8 +111,6 @@ def print_report(report: AuditReport, console: Console) -> None:
         for name, value in part.inferred.items():
             label = f"{part.name} {name}".lstrip()
             console.print(Text(f"{label}: {readable(value)}", style="dim"))
-        if part.replay is not None:
-            print_replay(part.replay, console, of=part.name)
     console.print(verdict(report))
 
 
