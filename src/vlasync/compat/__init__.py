@@ -1,0 +1,1 @@
+"""What other projects wrote, read as they meant it; nothing outside of here knows their names."""

@@ -1,0 +1,1 @@
+"""RoboVLMs: its policy heads, so that its weights act here as they do there."""
