@@ -10,6 +10,7 @@ from vlasync.checks.findings import Detector
 from vlasync.checks.gripper import GripperCheck
 from vlasync.checks.language import LanguageCheck
 from vlasync.checks.motion import MotionCheck
+from vlasync.checks.statistics import StatisticsCheck
 from vlasync.checks.streams import StreamCheck
 from vlasync.checks.task import TaskCheck
 from vlasync.checks.units import UnitsCheck
@@ -52,4 +53,5 @@ def detectors(config: AuditConfig, preview: Sequence[Episode]) -> list[Detector]
         UnitsCheck(),
         MotionCheck(),
         GripperCheck(),
+        *([] if config.statistics is None else [StatisticsCheck(config.statistics)]),
     ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vlasync.checks.alignment import LAGS, aligned
 from vlasync.checks.findings import Curves, Detector, Findings, Problem, name_frames
-from vlasync.checks.motion import NEARLY_ALL, motion_lag
+from vlasync.checks.motion import MIN_FRAMES, NEARLY_ALL, motion_lag
 from vlasync.checks.units import unit_size
 from vlasync.types import Episode
 
@@ -25,6 +25,9 @@ CONTRADICTION = -0.5
 
 STROKE_FRAMES = 10
 """Frames after a new command whose motion is taken for its effect; later motion may be forced by what is touched."""
+
+SAME_NUMBER = 1e-5
+"""Commands this close to a declared number are that number, rounded."""
 
 CLEAR_GAIN = 1.2
 """Another lag must explain this many times the travel: fingers in contact move a little without a command."""
@@ -49,20 +52,31 @@ class GripperCheck(Detector):
 
     def look(self, episode: Episode) -> None:
         """Compare one episode's gripper commands with the width that follows, and with the state's record of them."""
-        if len(episode) < 2:
+        if len(episode) < MIN_FRAMES:
             return
-        self._check_values(episode)
-        command = _direction(episode)
+        spec, command = episode.spec, episode.actions[:, -1]
         change = _changes(episode)
+        middle = (spec.gripper_open + spec.gripper_closed) / 2
+        unknown = np.abs(np.abs(command - middle) - abs(spec.gripper_open - middle)) > SAME_NUMBER
+        self._vote_values(command, change, spec.action_index)
+        if unknown.any():
+            self.findings.add(
+                "gripper-values",
+                f"{episode.name}, {name_frames(np.flatnonzero(unknown).tolist())}",
+                f"gripper commands are neither {spec.gripper_open:g} (open) nor {spec.gripper_closed:g} (closed)",
+                "declare the real numbers as gripper_open and gripper_closed, or convert the commands",
+            )
+            return
+        opening = np.sign((command - middle) * (spec.gripper_open - spec.gripper_closed))
         record = _record(episode)
-        lag = self._lag(episode, command, change, record)
-        travel = _travel(command, change, lag)
+        lag = self._judge_lag(episode, opening, change, record)
+        travel = _travel(opening, change, lag)
         self._travel += travel
-        decisive = travel.sum() > DECISIVE_TRAVEL_M
+        decisive = bool(travel.sum() > DECISIVE_TRAVEL_M)
         if decisive:
-            self._judge_polarity(episode, command, _polarity(travel))
+            self._judge_polarity(episode, _polarity(travel))
         if record is not None:
-            self._remember_agreement(episode, command, record, lag, decisive=decisive)
+            self._compare_record(episode, float(np.mean(np.multiply(*aligned(opening, record, lag)))), known=decisive)
 
     def merge(self, later: Self) -> None:
         """Take in what another detector gathered on the episodes after these."""
@@ -97,29 +111,29 @@ class GripperCheck(Detector):
         agreed = count >= NEARLY_ALL * self._values.total()
         return {"gripper_open": opened, "gripper_closed": closed} if agreed else {}
 
-    def _check_values(self, episode: Episode) -> None:
-        spec, command = episode.spec, episode.actions[:, -1]
-        known = np.minimum(np.abs(command - spec.gripper_open), np.abs(command - spec.gripper_closed)) < 1e-5
-        if not known.all():
-            self.findings.add(
-                "gripper-values",
-                f"{episode.name}, {name_frames(np.flatnonzero(~known).tolist())}",
-                f"gripper commands are neither {spec.gripper_open:g} (open) nor {spec.gripper_closed:g} (closed)",
-                "declare the real numbers as gripper_open and gripper_closed, or convert the commands",
-            )
+    def _vote_values(self, command: NDArray[np.float64], change: NDArray[np.float64], lag: int) -> None:
+        """Note under which of two numbers the fingers open, whatever is declared."""
+        low, high = float(command.min()), float(command.max())
+        side = np.sign(command - (low + high) / 2)
+        if low == high or not np.allclose(command, np.where(side > 0, high, low), atol=SAME_NUMBER):
+            return
+        travel = _travel(side, change, lag)
+        if travel.sum() > DECISIVE_TRAVEL_M and abs(_polarity(travel)) > -CONTRADICTION:
+            low, high = round(low, 5), round(high, 5)
+            self._values[(high, low) if _polarity(travel) > 0 else (low, high)] += 1
 
-    def _lag(
+    def _judge_lag(
         self,
         episode: Episode,
-        command: NDArray[np.float64],
+        opening: NDArray[np.float64],
         change: NDArray[np.float64],
         record: NDArray[np.float64] | None,
     ) -> int:
         """The lag of an episode's gripper commands; one that the arm's actions do not share is a finding."""
         declared = episode.spec.action_index
-        lag = _recorded_lag(command, record, declared) if record is not None else None
-        if lag in (None, declared):
-            lag = _late_lag(command, change, declared)
+        lag = _recorded_lag(opening, record, declared) if record is not None else None
+        if lag is None:
+            lag = _late_lag(opening, change, declared)
         self._lags[lag] += 1
         if lag == declared or lag == motion_lag(episode):
             return lag
@@ -131,91 +145,76 @@ class GripperCheck(Detector):
             "unlike the arm's actions",
             f"shift the gripper's commands by {-late:+d} frame(s)",
             confidence=0.9,
-            evidence=_evidence(episode, "Gripper command and change of width"),
+            evidence=_evidence(episode),
         )
         return lag
 
-    def _judge_polarity(self, episode: Episode, command: NDArray[np.float64], polarity: float) -> None:
-        """Note which numbers open and close, and complain where they are the other ones."""
+    def _judge_polarity(self, episode: Episode, polarity: float) -> None:
+        """Complain where fingers that moved went the other way."""
+        if polarity >= CONTRADICTION:
+            return
         spec = episode.spec
-        low, high = np.unique(np.round(episode.actions[:, -1], 5))[[0, -1]].tolist()
-        if low != high and abs(polarity) > -CONTRADICTION:
-            opens_high = (spec.gripper_open > spec.gripper_closed) == (polarity > 0)
-            self._values[(high, low) if opens_high else (low, high)] += 1
-        if polarity < CONTRADICTION:
-            self.findings.add(
-                "gripper-polarity",
-                episode.name,
-                f"the gripper closes under {spec.gripper_open:g}, declared as open, and opens under "
-                f"{spec.gripper_closed:g}, declared as closed",
-                "flip the sign of the gripper command, or swap gripper_open and gripper_closed in the SyncSpec",
-                confidence=-polarity,
-                evidence=_evidence(episode, "Gripper command against change of width"),
-            )
+        self.findings.add(
+            "gripper-polarity",
+            episode.name,
+            f"the gripper closes under {spec.gripper_open:g}, declared as open, and opens under "
+            f"{spec.gripper_closed:g}, declared as closed",
+            "flip the sign of the gripper command, or swap gripper_open and gripper_closed in the SyncSpec",
+            confidence=-polarity,
+            evidence=_evidence(episode),
+        )
 
-    def _remember_agreement(
-        self,
-        episode: Episode,
-        command: NDArray[np.float64],
-        record: NDArray[np.float64],
-        lag: int,
-        *,
-        decisive: bool,
-    ) -> None:
-        """Note whether commands equal the state's record of them or its opposite; judged when all are known."""
-        agreement = float(np.mean(np.multiply(*aligned(command, record, lag))))
+    def _compare_record(self, episode: Episode, agreement: float, *, known: bool) -> None:
+        """Note whether commands equal the state's record of them or its opposite; judged when all episodes are known.
+
+        Args:
+            episode: whose commands they are.
+            agreement: mean of their product, -1..1.
+            known: the fingers have told the polarity already.
+        """
         if abs(agreement) < -CONTRADICTION:
             return
         sign = 1 if agreement > 0 else -1
         self._agreement[sign] += 1
-        if not decisive:
+        if not known:
             self._contradicted[sign].add(
                 "gripper-polarity",
                 episode.name,
-                "gripper commands are the opposite of what other episodes have beside the same `gripper_command` in "
-                "their state",
+                "gripper commands are the opposite of the `gripper_command` in the state, unlike in most episodes",
                 "flip the sign of these episodes' gripper commands",
                 confidence=abs(agreement),
             )
 
 
-def _direction(episode: Episode) -> NDArray[np.float64]:
-    """`[T]` +1 where the command is `open`, -1 where it is `closed`, 0 where it is neither.
-
-    A command in another coding than declared (0 and 1 for -1 and 1) is told by its side of its own middle.
-    """
-    spec, command = episode.spec, episode.actions[:, -1]
-    middle = (spec.gripper_open + spec.gripper_closed) / 2
-    low, high = float(command.min()), float(command.max())
-    if low < high and not low < middle < high:
-        middle = (low + high) / 2
-    return np.sign((command - middle) * (spec.gripper_open - spec.gripper_closed))
-
-
 def _changes(episode: Episode) -> NDArray[np.float64]:
-    """`[T - 1]` change of width in metres, 0 where the fingers do not really move."""
+    """`[T - 1]` change of width in metres, 0 where the fingers do not really move and where frames are missing."""
     part = next(part for part in episode.spec.state_layout if part.name == "gripper_width")
     change = np.diff(episode.state[:, part.start]) * unit_size(episode.state, part)
-    change[np.abs(change) <= MOVING_M] = 0.0
+    change[(np.abs(change) <= MOVING_M) | (np.diff(episode.frame_index) != 1)] = 0.0
     return change
 
 
 def _record(episode: Episode) -> NDArray[np.float64] | None:
-    """`[T - 1]` +-1, the last command as the state after each frame keeps it; None where it does not."""
+    """`[T - 1]` +-1, the last command as the state after each frame keeps it; 0 where the next frame is missing.
+
+    None where the state keeps no such record.
+    """
     spec = episode.spec
     part = next((part for part in spec.state_layout if part.name == "gripper_command"), None)
     if part is None:
         return None
     kept = episode.state[1:, part.start]
     middle = (spec.gripper_open + spec.gripper_closed) / 2
-    return np.sign((kept - middle) * (spec.gripper_open - spec.gripper_closed))
+    known = np.diff(episode.frame_index) == 1
+    return np.sign((kept - middle) * (spec.gripper_open - spec.gripper_closed)) * known
 
 
 def _recorded_lag(command: NDArray[np.float64], record: NDArray[np.float64], declared: int) -> int | None:
     """The lag at which commands and the state's record of them switch together; None where no lag explains them."""
     for lag in sorted({*LAGS, declared}, key=lambda lag: abs(lag - declared)):
         product = np.multiply(*aligned(command, record, lag))
-        if len(product) and np.ptp(product) == 0:
+        product = product[product != 0]
+        if len(product) and (product == product[0]).all():
             return lag
     return None
 
@@ -244,13 +243,13 @@ def _polarity(travel: NDArray[np.float64]) -> float:
     return float((travel[0] - travel[1]) / max(travel.sum(), MOVING_M))
 
 
-def _evidence(episode: Episode, title: str) -> Curves:
+def _evidence(episode: Episode) -> Curves:
     """Command and width around the largest motion of the fingers."""
     width = episode.state[:, episode.spec.state_slice("gripper_width")][:, 0]
     middle = int(np.abs(np.diff(width)).argmax())
     shown = slice(max(0, middle - 15), middle + 16)
     return Curves(
-        title=title,
+        title="Gripper command and width of the fingers",
         x_label="frame",
         y_label="command, and width relative to the widest",
         x=list(range(len(width)))[shown],
