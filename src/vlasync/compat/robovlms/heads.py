@@ -1,9 +1,9 @@
 """RoboVLMs' policy heads under the contract of vlasync's, with their layers, parameter names and numbers.
 
 The layers follow its commit 8adc1d2. Three things differ in form and not in number. Its heads keep the rollout in
-hidden attributes, which a windowed call leaves dirty; here the stream is explicit. Its LSTM steps on from its state until
-the window is full and reads the window again from then on; reading again from the start gives the same. And its GPT-2 is
-a copy of the one that transformers has.
+hidden attributes, which a windowed call leaves dirty; here the stream is explicit. Its LSTM steps on from its state
+until the window is full and reads the window again from then on; reading again from the start gives the same. And its
+GPT-2 is a copy of the one that transformers has.
 
 Action embeddings come as `latent` per frame; its `down_sample: pooling` changes nothing then.
 """
