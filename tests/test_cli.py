@@ -66,6 +66,7 @@ def test_help_does_not_wait_for_torch():
             ["did you mean", "tiny-kosmos2-lstm"],
         ),
         (("train", "tiny-smolvlm-lstm", "--data", "{tmp}/empty", "--run", "{tmp}/run"), ["empty"]),
+        (("train", "demo", "--data", "{tmp}/empty", "--run", "{tmp}/run", "--head", "lstn"), ["'lstn'", "lstm"]),
         (("record", "{tmp}/out", "--tasks", "open_drawr"), ["open_drawr", "open_drawer"]),
         (("check",), ["no dataset given"]),
         (("check", "{tmp}/missing"), ["missing", "no such folder"]),
@@ -109,7 +110,7 @@ def test_a_full_disk_is_said_plainly_and_leaves_no_half_file(tmp_path, capsys, m
 
     monkeypatch.setattr(files.os, "fsync", full)
     assert run("check", str(store), "--json", str(tmp_path / "audit.json")) == 2
-    assert "No space left" in capsys.readouterr().err
+    assert "No space left" in " ".join(capsys.readouterr().err.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]
 
 

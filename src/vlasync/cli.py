@@ -125,6 +125,7 @@ def train(
     batch_size: int | None = None,
     seed: int | None = None,
     actions: Representation | None = None,
+    head: str | None = None,
 ) -> int:
     """Train a VLA by a recipe; a run that was interrupted goes on from its last checkpoint.
 
@@ -133,6 +134,7 @@ def train(
         vlasync train tiny-kosmos2-lstm --data task_D_D --run runs/tiny
         vlasync train demo --data runs/demo/data --run runs/again --steps 500
         vlasync train demo --data runs/demo/data --run runs/tcp --actions tcp_relative
+        vlasync train demo --data runs/demo/data --run runs/flow --head flow
         accelerate launch -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos
 
     Args:
@@ -144,11 +146,15 @@ def train(
         seed: instead of the recipe's.
         actions: representation that the model learns, instead of the recipe's; demonstrations are converted to it, and
             evaluation converts back to what the robot wants.
+        head: policy head, instead of the recipe's: fc, lstm, gpt, discrete, flow, or one that an installed package
+            brings.
     """
     from vlasync.recipes.registry import get_recipe, with_overrides
     from vlasync.training.run import train as train_run
 
-    config = with_overrides(get_recipe(recipe), steps=steps, batch_size=batch_size, seed=seed, actions=actions)
+    config = with_overrides(
+        get_recipe(recipe), steps=steps, batch_size=batch_size, seed=seed, actions=actions, head=head
+    )
     checkpoint = train_run(config, data, run)
     console.print(f"trained: {checkpoint}; see how it drives with [bold]vlasync evaluate {run}[/bold]")
     return 0

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from vlasync.actions.representations import Representation
 from vlasync.errors import VlasyncError
+from vlasync.models.heads.kinds import head_config
 from vlasync.recipes import demo, reference
 from vlasync.training.run import RunConfig
 
@@ -36,10 +37,16 @@ def with_overrides(
     batch_size: int | None = None,
     seed: int | None = None,
     actions: Representation | None = None,
+    head: str | None = None,
 ) -> RunConfig:
-    """`config` with the settings that are not None."""
+    """`config` with the settings that are not None.
+
+    A `head` of another kind than the recipe's comes in its usual size; the recipe's own keeps the recipe's.
+    """
     given = {"steps": steps, "batch_size": batch_size, "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
+    if head is not None and head != config.vla.head.kind:
+        config = replace(config, vla=replace(config.vla, head=head_config(head)))
     return replace(
         config, training=replace(config.training, **changes), actions=config.actions if actions is None else actions
     )
