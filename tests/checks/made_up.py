@@ -1,5 +1,8 @@
 """Demonstrations made up of smooth noise, in which everything is as CALVIN's convention says."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from vlasync.actions.frames import increments
@@ -42,6 +45,11 @@ def demonstration(seed: int, length: int = 40) -> Episode:
             LanguageSpan(first=22, last=length - 1, sentence="lift it", task="lift"),
         ),
     )
+
+
+def with_actions(episode: Episode, change: Callable[[np.ndarray], np.ndarray]) -> Episode:
+    """The same episode with its actions changed; `change` gets a copy."""
+    return replace(episode, actions=change(np.array(episode.actions)))
 
 
 CLEAN = [demonstration(seed) for seed in range(12)]

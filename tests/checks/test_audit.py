@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import CLEAN
+from made_up import CLEAN, with_actions
 from rich.console import Console
 
 from vlasync.checks.audit import audit
@@ -17,10 +17,6 @@ from vlasync.checks.report import AuditReport, print_report
 from vlasync.data.readers.calvin import frame_file, read_calvin
 from vlasync.data.writers.calvin import FIRST_FRAME, CalvinWriter
 from vlasync.types import Episode, LanguageSpan
-
-
-def with_actions(episode: Episode, change: Callable[[np.ndarray], np.ndarray]) -> Episode:
-    return replace(episode, actions=change(np.array(episode.actions)))
 
 
 def times(*factors: float) -> Callable[[np.ndarray], np.ndarray]:

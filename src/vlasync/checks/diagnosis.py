@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,7 @@ from vlasync.checks.explain import (
     affine_share,
     best,
     explanations,
+    saturated,
 )
 from vlasync.checks.findings import Evidence, name_frames
 from vlasync.checks.units import measured_pose
@@ -119,6 +121,23 @@ def told_by(found: Sequence[Explanation]) -> dict[str, Any]:
     return told
 
 
+def bound_told(track: Track, expected: NDArray[np.float64]) -> dict[str, Any]:
+    """The `action_clip` that the numbers tell: a bound where the motion went on, None where they pass the declared one.
+
+    Args:
+        track: the episode.
+        expected: `[T - 1, n]` what the actions would be without a bound, at the declared lag.
+    """
+    cut = _cut_off(track, expected)
+    recorded, _ = aligned(track.actions, expected, track.spec.action_index)
+    bounds = np.abs(recorded[cut])
+    if len(bounds):
+        return {"action_clip": float(f"{bounds[0]:.4g}")} if np.allclose(bounds, bounds[0], rtol=1e-5) else {}
+    declared = track.spec.action_clip
+    passed = declared is not None and np.abs(recorded).max() > declared * (1 + 1e-5)
+    return {"action_clip": None} if passed else {}
+
+
 def diagnose(track: Track, expectations: Sequence[Expectation]) -> Diagnosis:
     """Find out what an episode's actions are.
 
@@ -135,12 +154,12 @@ def diagnose(track: Track, expectations: Sequence[Expectation]) -> Diagnosis:
     if _is_affine(actions, expectations, found, spec):
         return Diagnosis(findings=[_finding(track, verdicts.NORMALIZED, 0.95, _evidence_of_motion(track, expected))])
     if found and found[0].exact:
-        return _explained(track, tried, found, expected)
+        return _explained(track, tried, found, expectations)
     lead = goal_lead(track.pose, track.actions, spec) if fits else None
     if lead is not None and lead.commanded:
         return _commanded(track, lead)
     if found:
-        return _explained(track, tried, found, expected)
+        return _explained(track, tried, found, expectations)
     if spec.action_mode == "relative_to_target":
         return Diagnosis(lead=lead)
     return Diagnosis(
@@ -149,7 +168,7 @@ def diagnose(track: Track, expectations: Sequence[Expectation]) -> Diagnosis:
 
 
 def _explained(
-    track: Track, tried: Sequence[Explanation], found: Sequence[Explanation], expected: NDArray[np.float64] | None
+    track: Track, tried: Sequence[Explanation], found: Sequence[Explanation], expectations: Sequence[Expectation]
 ) -> Diagnosis:
     """Name what distinguishes the best explanation from the declaration, or the frames that do not follow it."""
     chosen, spec = found[0], track.spec
@@ -159,8 +178,9 @@ def _explained(
             return Diagnosis()
         contradicted.append(verdicts.ACHIEVED_NOT_COMMANDED)
     told = told_by(found)
+    numbers = next(one.numbers for one in expectations if one.spec is chosen.spec)
     if not contradicted:
-        return Diagnosis(findings=[] if expected is None else _outliers(track, expected), told=told)
+        return _as_declared(track, numbers, told)
     others = [one for one in tried if one not in found]
     if chosen.exact:
         confidence = 1 - 0.5 * max((one.share for one in others), default=0.0) / chosen.share
@@ -170,20 +190,42 @@ def _explained(
     for verdict in contradicted:
         curve = verdicts.lag_curve if verdict.code == "action-lag" else verdicts.convention_bars
         findings.append(_finding(track, verdict, confidence, curve(tried, chosen)))
-    return Diagnosis(findings=findings, told=told)
+    return Diagnosis(findings=findings, told=told | _bound_of(track, chosen, numbers))
 
 
-def _outliers(track: Track, expected: NDArray[np.float64]) -> list[Finding]:
-    """The frames that do not follow a declaration which the others follow, as far as noise allows."""
+def _as_declared(track: Track, expected: NDArray[np.float64], told: dict[str, Any]) -> Diagnosis:
+    """Name the frames that do not follow a declaration which the others follow, as far as noise allows."""
     difference = _difference(track, expected)
+    cut = _cut_off(track, expected)
+    bound = bound_told(track, expected)
+    findings = []
+    if (difference[cut] > 0).any() and bound:
+        verdict = verdicts.undeclared_bound(bound["action_clip"], track.spec)
+        findings.append(_finding(track, verdict, 0.9, _evidence_of_motion(track, expected)))
     usual = np.median(difference, axis=0)
-    wrong = (difference > np.maximum(OUTLIER * usual, _rounding(track.spec, expected.shape[1]))).any(axis=1)
-    frames = np.flatnonzero(wrong) + _first(track.spec)
-    if not len(frames):
-        return []
-    evidence = _evidence_of_motion(track, expected)
-    where = f"{track.name}, {name_frames(frames.tolist())}"
-    return [Finding(verdict=verdicts.MISMATCH, where=where, confidence=1.0, evidence=evidence)]
+    broken = difference > np.maximum(OUTLIER * usual, _rounding(track.spec, expected.shape[1]))
+    frames = np.flatnonzero((broken & ~cut).any(axis=1)) + _first(track.spec)
+    if len(frames):
+        where = f"{track.name}, {name_frames(frames.tolist())}"
+        evidence = _evidence_of_motion(track, expected)
+        findings.append(Finding(verdict=verdicts.MISMATCH, where=where, confidence=1.0, evidence=evidence))
+    return Diagnosis(findings=findings, told=told | bound)
+
+
+def _bound_of(track: Track, chosen: Explanation, numbers: NDArray[np.float64]) -> dict[str, Any]:
+    """The bound of actions that follow another convention than declared."""
+    factors = np.concatenate([chosen.position.factors, chosen.rotation.factors])
+    spec = track.spec.replace(action_index=chosen.lag)
+    return bound_told(replace(track, spec=spec), numbers * factors) if chosen.exact else {}
+
+
+def _cut_off(track: Track, expected: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which actions `[N, n]` stop at a bound where the motion went further."""
+    cut = saturated(track.actions, track.spec.action_clip)
+    recorded, numbers = aligned(track.actions, expected, track.spec.action_index)
+    further = (np.abs(numbers) > np.abs(recorded) * (1 + 1e-5)) & (recorded * numbers > 0)
+    _, steps = aligned(track.actions, track.steps, track.spec.action_index)
+    return aligned(cut, expected, track.spec.action_index)[0] & further & steps[:, None]
 
 
 def _commanded(track: Track, lead: Lead) -> Diagnosis:
@@ -257,7 +299,13 @@ def _value(explanation: Explanation, name: str) -> Any:
     if name in ("position_scale_m", "rotation_scale_rad"):
         factors = (explanation.position if name == "position_scale_m" else explanation.rotation).factors
         alike = np.allclose(factors, factors[0], rtol=0.01) and factors[0] > 0
-        return float(f"{getattr(explanation.spec, name) / factors[0]:.4g}") if alike else None
+        return _plain(getattr(explanation.spec, name) / float(factors[0])) if alike else None
     if name == "rotation_composition" and explanation.spec.action_mode == "absolute":
         return None
     return getattr(explanation.spec, name)
+
+
+def _plain(scale: float) -> float:
+    """A scale without the traces of its measurement, so that alike episodes vote alike: a degree, or a few digits."""
+    plain = (math.pi / 180, float(f"{scale:.3g}"))
+    return next((value for value in plain if math.isclose(scale, value, rel_tol=1e-5)), float(f"{scale:.6g}"))

@@ -160,17 +160,17 @@ def best(found: Sequence[Explanation], declared: SyncSpec) -> list[Explanation]:
 def saturated(actions: NDArray[np.float64], clip: float | None) -> NDArray[np.bool_]:
     """Which numbers `[T, n]` were cut off, so that their size says nothing.
 
-    Those at the declared bound, where no number lies beyond it; and those at the largest number of positions or of
-    rotations, where several are exactly that large.
+    Those at the declared bound, where none lies beyond it; and those at the largest number of all, of positions or of
+    rotations, where that occurs more than once: measured motion does not repeat its peak exactly.
     """
     size = np.abs(actions)
     cut = np.zeros(actions.shape, np.bool_)
-    for group in (slice(0, 3), slice(3, None)):
-        top = size[:, group].max(initial=0.0)
+    for group in (slice(None), slice(3), slice(3, None)):
+        top = np.nanmax(size[:, group], initial=0.0)
         at_top = np.isclose(size[:, group], top, rtol=1e-6, atol=0.0)
         bounded = clip is not None and np.isclose(top, clip, rtol=1e-6)
-        if top > 0 and (bounded or at_top.sum() > 2):
-            cut[:, group] = at_top
+        if top > 0 and (bounded or at_top.sum() > 1):
+            cut[:, group] |= at_top
     return cut
 
 
@@ -223,7 +223,7 @@ class _Scaling:
         noise = (NOISE_RAD if group.start else NOISE_M) / unit
         self._signal = signal[:, group]
         self._known = np.isfinite(actions[:, group])
-        self._weights = _capped(self._signal)
+        self._weights = _capped(self._signal, self._rounding)
         self._frame_weights = self._weights.sum(axis=1)
         self._moved = bool((self._signal > self._rounding).sum() > 2)
         motion = weighted_median(self._signal, self._weights)
@@ -297,10 +297,10 @@ def affine_share(actions: NDArray[np.float64], expectation: Expectation, lag: in
     shift = np.where(seen, recorded - gain * numbers, 0.0)
     offset = weighted_median(shift, seen.astype(float))
     size = actions.shape[1]
-    rounding = _rounding(size) / units(expectation.spec, size) * np.maximum(np.abs(gain), 1.0)
-    fits = ~seen | (np.abs(shift - offset) <= rounding)
+    rounding = _rounding(size) / units(expectation.spec, size)
+    fits = ~seen | (np.abs(shift - offset) <= rounding * np.maximum(np.abs(gain), 1.0))
     signal = np.where(seen, aligned(usable, expectation.signal, lag)[1], 0.0)
-    weights = _capped(signal)
+    weights = _capped(signal, rounding)
     shares = []
     for group in (slice(3), slice(3, size)):
         each = weights[:, group].sum(axis=1)
@@ -308,9 +308,14 @@ def affine_share(actions: NDArray[np.float64], expectation: Expectation, lag: in
     return min(shares)
 
 
-def _capped(signal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of frames, per number: a fast stretch, which clipping may have distorted, must not outweigh the rest."""
-    return np.minimum(signal, signal.mean(axis=0))
+def _capped(signal: NDArray[np.float64], rounding: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of frames, per number: motion, but no more than that of the median frame that moves.
+
+    A fast stretch, which clipping may have distorted, or a broken frame must not outweigh all the others.
+    """
+    middle = (signal > rounding).sum(axis=0) // 2
+    falling = -np.sort(-signal, axis=0)
+    return np.minimum(signal, falling[middle, np.arange(signal.shape[1])])
 
 
 def _rounding(size: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from vlasync.actions.frames import increments
 from vlasync.checks.alignment import aligned
 from vlasync.checks.commands import ACHIEVED
 from vlasync.checks.conventions import candidates, expect
-from vlasync.checks.diagnosis import POSITION_FIELDS, ROTATION_FIELDS, Track, diagnose, wrong_frames
+from vlasync.checks.diagnosis import POSITION_FIELDS, ROTATION_FIELDS, Track, bound_told, diagnose, wrong_frames
 from vlasync.checks.findings import Detector, Problem
 from vlasync.types import Episode
 
@@ -119,7 +119,8 @@ class MotionCheck(Detector):
 
     def _accept(self, track: Track, expected: NDArray[np.float64]) -> None:
         """The episode's actions are what was declared."""
-        self._vote({name: getattr(track.spec, name) for name in (*POSITION_FIELDS, *ROTATION_FIELDS)})
+        told = {name: getattr(track.spec, name) for name in (*POSITION_FIELDS, *ROTATION_FIELDS)}
+        self._vote(told | bound_told(track, expected))
         self._leads[ACHIEVED] += 1
         self._weigh_clipping(track, expected)
 

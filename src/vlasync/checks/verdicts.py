@@ -51,6 +51,15 @@ def commanded(lead: Lead, declared: SyncSpec) -> Verdict:
     )
 
 
+def undeclared_bound(bound: float | None, declared: SyncSpec) -> Verdict:
+    """The numbers stop at another bound than the declared one."""
+    return Verdict(
+        code="action-clipped",
+        message=f"actions are cut off at {bound}, where action_clip={declared.action_clip} is declared",
+        advice=f"declare action_clip={bound}, or recompute the actions from the state",
+    )
+
+
 ACHIEVED_NOT_COMMANDED = Verdict(
     code="action-commanded",
     message="actions are declared as commanded (relative_to_target), but are exactly the motion that was achieved",
