@@ -18,7 +18,7 @@ def smooth_image(size: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [32, 84, 200], ids=["same", "gripper", "static"])
 def test_pixels_equal_those_of_the_vlms_own_processor(tiny_folder, size):
     processor = VLM.from_pretrained(tiny_folder).processor.image_processor
-    transform = transform_of(processor)
+    transform = transform_of(processor, 32, 32)
     image = smooth_image(size)
     expected = torch.as_tensor(processor(images=[image], return_tensors="pt")["pixel_values"]).reshape(1, 3, 32, 32)
     got = prepare_images(torch.from_numpy(image).permute(2, 0, 1)[None], transform)

@@ -14,6 +14,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -33,9 +34,7 @@ _WEIGHTS, _CONFIG, _SPEC, _VLM = "model.safetensors", "config.json", "spec.json"
 def save_vla(vla: VLA, folder: Path) -> None:
     """Write a VLA to `folder`, in place of whatever was there; a crash leaves the old folder or the new one."""
     with whole_folder(folder) as unfinished:
-        save_file(
-            {name: value.detach().cpu().contiguous() for name, value in vla.state_dict().items()}, unfinished / _WEIGHTS
-        )
+        save_file({name: value.cpu().contiguous() for name, value in _weights(vla).items()}, unfinished / _WEIGHTS)
         (unfinished / _CONFIG).write_text(json.dumps(asdict(vla.config), indent=2, sort_keys=True))
         (unfinished / _SPEC).write_text(vla.spec.to_json())
         vla.vlm.model.config.save_pretrained(unfinished / _VLM)
@@ -64,7 +63,8 @@ def load_vla(folder: Path, *, attention: Attention = "eager") -> VLA:
     if spec.normalization is None:
         raise CheckpointError(f"{folder / _SPEC}: it has no normalization; give a folder that a training run wrote")
     Normalizer(spec.normalization).require_fits(spec, where=str(folder / _SPEC))
-    vla = VLA(VLM.from_config(folder / _VLM, attention=attention), config, spec)
+    size = None if spec.image_transform is None else (spec.image_transform.height, spec.image_transform.width)
+    vla = VLA(VLM.from_config(folder / _VLM, attention=attention, image_size=size), config, spec)
     _load_weights(vla, folder / _WEIGHTS)
     spec.require_equal(vla.spec, where=str(folder / _SPEC))
     return vla.eval()
@@ -75,7 +75,7 @@ def _load_weights(vla: VLA, path: Path) -> None:
         weights = load_file(path)
     except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged or cut short ({error}); use another checkpoint") from error
-    expected = {name: tuple(value.shape) for name, value in vla.state_dict().items()}
+    expected = {name: tuple(value.shape) for name, value in _weights(vla).items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if odd := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
         first = odd[0]
@@ -83,7 +83,19 @@ def _load_weights(vla: VLA, path: Path) -> None:
             f"{path}: {len(odd)} weights do not fit config.json, first {first!r}: "
             f"{found.get(first, 'missing')} in the file, {expected.get(first, 'missing')} in the model"
         )
-    vla.load_state_dict(weights, strict=True)
+    vla.load_state_dict(weights, strict=False)  # all names are there but second names of shared weights
+
+
+def _weights(vla: VLA) -> dict[str, torch.Tensor]:
+    """All weights, those that several modules share under their first name alone."""
+    weights: dict[str, torch.Tensor] = {}
+    seen: set[tuple[int, int]] = set()
+    for name, value in vla.state_dict().items():
+        storage = (value.data_ptr(), value.numel())
+        if value.numel() == 0 or storage not in seen:
+            seen.add(storage)
+            weights[name] = value
+    return weights
 
 
 def _read_config(path: Path) -> VLAConfig:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch.nn import functional
 from transformers.image_utils import PILImageResampling
 
-from vlasync.errors import VlasyncError
 from vlasync.spec import ImageTransform
 
 # torch has no Lanczos filter; its antialiased bicubic is the closest one.
@@ -22,33 +20,35 @@ _INTERPOLATION: dict[int, Literal["bilinear", "bicubic", "nearest"]] = {
 }
 
 
-def transform_of(processor: Any) -> ImageTransform:
-    """The transform that a VLM's own image processor applies to a square image.
+def transform_of(processor: Any, height: int, width: int) -> ImageTransform:
+    """The transform that a VLM's image processor declares, for images brought to `height` x `width`.
 
-    The output size is read off a processed image, since processors name their sizes in many ways. Images that are not
-    square are stretched to that size.
+    Images of another shape are stretched to that size.
 
     Args:
         processor: an image processor of transformers; the attributes that it must have are declared by its subclasses.
-
-    Raises:
-        VlasyncError: the processor does not turn an image into `[3, h, w]` pixels scaled from 0..255.
+        height: of the images that the processor leaves at their size, px.
+        width: likewise.
     """
-    grey = np.full((224, 224, 3), 128, dtype=np.uint8)
-    pixels = np.asarray(processor(images=[grey], return_tensors="np")["pixel_values"])
-    scale = processor.rescale_factor if processor.do_rescale else 1.0
-    if pixels.ndim not in (4, 5) or pixels.shape[-3] != 3 or not np.isclose(scale, 1 / 255):
-        raise VlasyncError(
-            f"{type(processor).__name__} gives pixel_values {list(pixels.shape)} scaled by {scale}; vlasync needs one "
-            "[3, h, w] image per camera scaled by 1/255: use a VLM whose vision tower takes whole images"
-        )
-    normalizes = bool(processor.do_normalize)
+    normalizes = bool(getattr(processor, "do_normalize", False))
     return ImageTransform(
-        height=pixels.shape[-2],
-        width=pixels.shape[-1],
-        interpolation=_INTERPOLATION[processor.resample],
+        height=height,
+        width=width,
+        interpolation=_interpolation(processor),
         mean=_per_channel(processor.image_mean if normalizes else 0.0),
         std=_per_channel(processor.image_std if normalizes else 1.0),
+    )
+
+
+def levels_of(processor: Any, height: int, width: int) -> ImageTransform:
+    """Resize alone: grey levels 0..255 of `height` x `width`, for a processor that does the rest itself."""
+    return ImageTransform(
+        height=height,
+        width=width,
+        interpolation=_interpolation(processor),
+        mean=(0.0, 0.0, 0.0),
+        std=(1 / 255, 1 / 255, 1 / 255),
+        backend=type(processor).__name__,
     )
 
 
@@ -90,6 +90,11 @@ def _resize(images: torch.Tensor, size: tuple[int, int], interpolation: str) -> 
     source = images if images.device.type == "cpu" else images.float()
     resized = functional.interpolate(source, size, mode=interpolation, antialias=interpolation != "nearest")
     return resized.float().round_().clamp_(0.0, 255.0)
+
+
+def _interpolation(processor: Any) -> Literal["bilinear", "bicubic", "nearest"]:
+    """A processor's resampling filter; bicubic where it has none of torch's."""
+    return _INTERPOLATION.get(getattr(processor, "resample", PILImageResampling.BICUBIC), "bicubic")
 
 
 def _per_channel(value: float | Sequence[float]) -> tuple[float, float, float]:

@@ -7,10 +7,25 @@ ask the model or its processor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from transformers import PreTrainedConfig, ProcessorMixin
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBlock:
+    """The places of one image in a prompt, of a processor that writes them itself and takes one image per prompt.
+
+    Attributes:
+        field: token field that tells the image places from others.
+        value: what it holds there; None stands for the image token of the model's config.
+        margin: tokens on either side of the places that belong to the image.
+    """
+
+    field: str = "input_ids"
+    value: int | None = None
+    margin: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,26 +33,43 @@ class Quirk:
     """How one family departs from the rule.
 
     Attributes:
+        note: the same in words, for the table of families.
         processor_options: option of the processor's call -> name of the config value that it must carry.
-        image_mask: token field that marks the image places of a processor which writes the image places itself and
-            takes one image per prompt; further cameras repeat the image block. None where the prompt has one
-            placeholder per image.
+        image_block: the part of a prompt to repeat for further cameras; None where the prompt has one placeholder per
+            image.
         inserted: token field -> its value at [LRN] and the state token; a field that is not named is 0 there.
+        hidden_states: field of the model's output that holds the hidden states of the prompt.
+        causal: whether the prompt's hidden states stay what they were when [LRN] follows.
     """
 
+    note: str
     processor_options: Mapping[str, str] = field(default_factory=dict)
-    image_mask: str | None = None
+    image_block: ImageBlock | None = None
     inserted: Mapping[str, int] = field(default_factory=dict)
+    hidden_states: str = "last_hidden_state"
+    causal: bool = True
 
 
 QUIRKS: Mapping[str, Quirk] = {
     # Kosmos-2's processor assumes 64 image tokens and one image, whatever the model's config says.
     "kosmos-2": Quirk(
-        processor_options={"num_image_tokens": "latent_query_num"}, image_mask="image_embeds_position_mask"
+        note="further cameras repeat the image block",
+        processor_options={"num_image_tokens": "latent_query_num"},
+        image_block=ImageBlock(field="image_embeds_position_mask", value=1, margin=1),
     ),
     # PaliGemma reads its prompt (type 0) bidirectionally and what follows (type 1) causally; as part of what follows,
     # [LRN] sees the whole prompt and leaves it unchanged.
-    "paligemma": Quirk(inserted={"token_type_ids": 1}),
+    "paligemma": Quirk(note="[LRN] is suffix, which the prompt does not see", inserted={"token_type_ids": 1}),
+    # BLIP-2's processor puts the places of its one image before the sentence. Its base model ends in vocabulary logits;
+    # without the vocabulary layer these are the hidden states.
+    "blip-2": Quirk(note="further cameras repeat the image block", image_block=ImageBlock(), hidden_states="logits"),
+    # Florence-2's prompt and images are read by an encoder, in both directions; its decoder only starts an answer.
+    "florence2": Quirk(
+        note="[LRN] is read in the encoder; further cameras repeat the image block",
+        image_block=ImageBlock(),
+        hidden_states="encoder_last_hidden_state",
+        causal=False,
+    ),
 }
 
 # Processor settings that cut one image into many; a robot's frame stays one image per camera.
@@ -46,7 +78,16 @@ _SPLITTING = ("do_image_splitting", "do_pan_and_scan")
 
 def quirk_of(config: PreTrainedConfig) -> Quirk:
     """The entry for a model's family, or the rule."""
-    return QUIRKS.get(config.model_type, Quirk())
+    return QUIRKS.get(config.model_type, Quirk(note=""))
+
+
+def image_block_of(config: PreTrainedConfig) -> ImageBlock | None:
+    """The part of a prompt to repeat for further cameras, with its value filled in."""
+    block = quirk_of(config).image_block
+    if block is None or block.value is not None:
+        return block
+    names = ("image_token_id", "image_token_index")
+    return replace(block, value=next(getattr(config, name) for name in names if hasattr(config, name)))
 
 
 def processor_options(config: PreTrainedConfig) -> dict[str, Any]:

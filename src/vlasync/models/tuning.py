@@ -58,10 +58,19 @@ def apply_tuning(vlm: VLM, tuning: Tuning) -> None:
 
 
 def trainable_table(vla: VLA) -> list[PartCount]:
-    """Parameter counts by part, in the order of the data: vision, projector, text embedding, decoder, [LRN], ...
+    """Parameter counts by part, in the order of the data: vision, projector, text embedding, decoder, [LRN], ..."""
+    return [
+        PartCount(
+            part=part,
+            trainable=sum(parameter.numel() for parameter in members if parameter.requires_grad),
+            total=sum(parameter.numel() for parameter in members),
+        )
+        for part, members in parts_of(vla).items()
+    ]
 
-    A parameter that two parts share counts once, for the first.
-    """
+
+def parts_of(vla: VLA) -> dict[str, list[nn.Parameter]]:
+    """The parameters of each part of a VLA, in the order of the data; one that two parts share counts for the first."""
     parts: dict[str, list[nn.Parameter]] = {name: [] for name in ("vision", "projector", "text_embedding", "decoder")}
     words = {id(parameter) for parameter in vla.vlm.token_embedding.parameters()}
     for name, parameter in vla.vlm.model.named_parameters():
@@ -71,14 +80,7 @@ def trainable_table(vla: VLA) -> list[PartCount]:
     if vla.tokens.state is not None:
         parts["state"] = list(vla.tokens.state.parameters())
     parts["head"] = list(vla.head.parameters())
-    return [
-        PartCount(
-            part=part,
-            trainable=sum(parameter.numel() for parameter in members if parameter.requires_grad),
-            total=sum(parameter.numel() for parameter in members),
-        )
-        for part, members in parts.items()
-    ]
+    return parts
 
 
 def _vlm_part(vlm: VLM, name: str) -> str:

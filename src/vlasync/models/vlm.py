@@ -7,59 +7,71 @@ vocabulary are ever computed or stored.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoProcessor, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import AutoConfig, AutoModel, PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
 from vlasync.errors import VlasyncError
-from vlasync.models.images import transform_of
+from vlasync.models.images import levels_of, transform_of
+from vlasync.models.pixels import PixelLayout, ProcessorCalls, learn_layout
+from vlasync.models.processor import load_processor
+from vlasync.models.prompt import PromptTokens, PromptWriter
 from vlasync.models.quiet import without_bars
-from vlasync.models.quirks import keep_images_whole, processor_options, quirk_of
+from vlasync.models.quirks import quirk_of
 from vlasync.spec import ImageTransform
 
 Attention = Literal["eager", "sdpa"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class PromptTokens:
-    """The tokens that a VLM's processor writes for a sentence and its images.
-
-    Attributes:
-        fields: the model's arguments with one value per token, `[L]` int64 each; `input_ids` and, where the model has
-            them, token types or image masks.
-    """
-
-    fields: Mapping[str, torch.Tensor]
-
-    def __len__(self) -> int:
-        return len(self.fields["input_ids"])
+DEFAULT_IMAGE_SIZE = 224
+"""Side in px of the images for a VLM that takes any size; what most VLAs are trained with."""
 
 
 class VLM(nn.Module):
-    """A vision-language model as a function from prompt and images to hidden states."""
+    """A vision-language model as a function from prompt and images to hidden states.
 
-    def __init__(self, model: PreTrainedModel, processor: ProcessorMixin) -> None:
-        """Wrap a loaded base model (one without vocabulary logits) and its processor."""
+    Attributes:
+        model: the base model of transformers, without vocabulary logits.
+        processor: its processor.
+        image_transform: what `forward` expects to have been done to the cameras' pixels.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, processor: ProcessorMixin, *, image_size: tuple[int, int] | None = None
+    ) -> None:
+        """Wrap a loaded base model (one without vocabulary logits) and its processor.
+
+        Args:
+            model: the base model.
+            processor: its processor.
+            image_size: height and width in px of the images, for a VLM that takes any size; None is the VLM's own
+                size, or `DEFAULT_IMAGE_SIZE` where it has none.
+        """
         super().__init__()
-        keep_images_whole(processor)
+        if model.get_output_embeddings() is not None:
+            model.set_output_embeddings(nn.Identity())  # no logits over the vocabulary
         self.model = model
         self.processor = processor
-        self.image_transform: ImageTransform = transform_of(processor.image_processor)
         self._quirk = quirk_of(model.config)
-        self._arguments = frozenset(inspect.signature(model.forward).parameters)
+        self._writer = PromptWriter(processor, model)
         self._prompts: dict[tuple[str, int], PromptTokens] = {}
-        self._images_per_row = self._process("", 1)["pixel_values"].ndim == 5
+        self._layouts: dict[tuple[int, torch.device], PixelLayout | ProcessorCalls] = {}
+        self.image_transform: ImageTransform = self._fit_images(image_size)
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, *, attention: Attention = "eager", dtype: torch.dtype = torch.float32
+        cls,
+        name_or_path: str | Path,
+        *,
+        attention: Attention = "eager",
+        dtype: torch.dtype = torch.float32,
+        image_size: tuple[int, int] | None = None,
     ) -> Self:
         """Load a VLM by Hugging Face name or by folder.
 
@@ -67,35 +79,41 @@ class VLM(nn.Module):
             name_or_path: what transformers' Auto classes accept.
             attention: `eager` is the faster one for training on a CPU in bfloat16, `sdpa` on a GPU.
             dtype: of the weights.
+            image_size: see `VLM`.
 
         Raises:
             VlasyncError: nothing that transformers can load lies there.
         """
-        processor = _load_processor(name_or_path)
+        processor = load_processor(name_or_path)
         try:
             with without_bars():
                 model = AutoModel.from_pretrained(name_or_path, attn_implementation=attention, dtype=dtype)
         except (OSError, ValueError) as error:
             raise _not_loadable("VLM", name_or_path, error) from error
-        return cls(model, processor)
+        return cls(model, processor, image_size=image_size)
 
     @classmethod
     def from_config(
-        cls, folder: str | Path, *, attention: Attention = "eager", dtype: torch.dtype = torch.float32
+        cls,
+        folder: str | Path,
+        *,
+        attention: Attention = "eager",
+        dtype: torch.dtype = torch.float32,
+        image_size: tuple[int, int] | None = None,
     ) -> Self:
         """The same architecture and processor with weights still to be loaded, from a folder without weights."""
-        processor = _load_processor(folder)
+        processor = load_processor(folder)
         try:
             config = AutoConfig.from_pretrained(folder)
             model = AutoModel.from_config(config, attn_implementation=attention, dtype=dtype)
         except (OSError, ValueError) as error:
             raise _not_loadable("VLM config", folder, error) from error
-        return cls(model, processor)
+        return cls(model, processor, image_size=image_size)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The processor's tokenizer."""
-        return self.processor.tokenizer  # pyright: ignore[reportAttributeAccessIssue]
+        return self.processor.tokenizer
 
     @property
     def padding_id(self) -> int:
@@ -113,6 +131,16 @@ class VLM(nn.Module):
         """The text embedding, `[..., L]` ids -> `[..., L, D]`."""
         return self.model.get_input_embeddings()
 
+    @property
+    def calls_processor(self) -> bool:
+        """Whether each frame passes through the family's own processor, on the CPU, since its layout is no gather."""
+        return isinstance(self._layout(1, torch.device("cpu")), ProcessorCalls)
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether the prompt's hidden states stay what they were when [LRN] follows."""
+        return self._quirk.causal
+
     def inserted_value(self, field: str) -> int:
         """What a token field holds at tokens that follow the prompt."""
         return self._quirk.inserted.get(field, 0)
@@ -121,8 +149,18 @@ class VLM(nn.Module):
         """Tokens of the VLM's own prompt for `num_images` images and a sentence; remembered per sentence."""
         key = (sentence, num_images)
         if key not in self._prompts:
-            self._prompts[key] = self._write_prompt(sentence, num_images)
+            # The tokens depend on number and size of the images alone, so grey ones do.
+            shape = (num_images, self.image_transform.height, self.image_transform.width, 3)
+            self._prompts[key] = self._writer.tokens(sentence, np.full(shape, 128, dtype=np.uint8))
         return self._prompts[key]
+
+    def process_images(self, images: NDArray[np.uint8]) -> dict[str, torch.Tensor]:
+        """The model's arguments for the images of one frame, as the VLM's own processor makes them.
+
+        Args:
+            images: `[I, h, w, 3]` uint8 of the size of `image_transform`.
+        """
+        return self._writer.image_arguments(images)
 
     def forward(
         self, fields: Mapping[str, torch.Tensor], attention_mask: torch.Tensor, pixel_values: torch.Tensor
@@ -132,63 +170,77 @@ class VLM(nn.Module):
         Args:
             fields: per-token arguments, `[N, L]` int64 each.
             attention_mask: `[N, L]`, 1 at tokens and 0 at padding.
-            pixel_values: `[N, I, 3, h, w]`, I images per row in the order of the prompt.
+            pixel_values: `[N, I, 3, h, w]` after `image_transform`, I images per row in the order of the prompt.
 
         Returns:
             `[N, L, D]`.
         """
-        pixels = pixel_values if self._images_per_row else pixel_values.flatten(0, 1)
-        return self.model(
-            **fields, attention_mask=attention_mask, pixel_values=pixels, use_cache=False
-        ).last_hidden_state
+        images = self.image_arguments(pixel_values)
+        output = self.model(**fields, **images, attention_mask=attention_mask, use_cache=False)
+        return getattr(output, self._quirk.hidden_states)
 
-    def _write_prompt(self, sentence: str, num_images: int) -> PromptTokens:
-        mask_name = self._quirk.image_mask
-        encoded = self._process(sentence, num_images if mask_name is None else 1)
-        shape = encoded["input_ids"].shape
-        fields = {
-            name: value[0]
-            for name, value in encoded.items()
-            if name in self._arguments and name != "attention_mask" and value.shape == shape
+    def image_arguments(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The model's arguments for the images of N frames, as its processor would make them.
+
+        Args:
+            pixels: `[N, I, 3, h, w]` after `image_transform`, I images per frame in the order of the prompt.
+        """
+        arguments = self._layout(pixels.shape[1], pixels.device)(pixels)
+        return {
+            name: value.to(self.model.dtype) if value.is_floating_point() else value
+            for name, value in arguments.items()
         }
-        if mask_name is not None:
-            fields = _repeat_image_block(fields, mask_name, num_images)
-        return PromptTokens(fields=fields)
 
-    def _process(self, sentence: str, num_images: int) -> Mapping[str, torch.Tensor]:
-        """Run the processor on grey images: the tokens depend on their number and size alone."""
-        size = (self.image_transform.height, self.image_transform.width, 3)
-        images: Any = [np.full(size, 128, dtype=np.uint8)] * num_images
-        options: dict[str, Any] = {"return_tensors": "pt", **processor_options(self.model.config)}
-        if self._quirk.image_mask is not None:
-            return self.processor(images=images, text=[sentence], **options)
-        return self.processor(images=[images], text=[self._text(sentence, num_images)], **options)
+    def _fit_images(self, image_size: tuple[int, int] | None) -> ImageTransform:
+        """The image size and transform with which the processor's layout can be learned, else its resize alone."""
+        images = self.processor.image_processor
+        one, home = 1, torch.device("cpu")
+        sizes = [image_size] if image_size is not None else list(dict.fromkeys(_candidate_sizes(self.process_images)))
+        for height, width in sizes:
+            transform = transform_of(images, height, width)
+            layout = learn_layout(self.process_images, transform, one)
+            if layout is not None:
+                self._layouts[one, home] = layout
+                return transform
+        self._layouts[one, home] = ProcessorCalls(process=self.process_images)
+        return levels_of(images, *sizes[0])
 
-    def _text(self, sentence: str, num_images: int) -> str:
-        """The prompt as text: the chat template where there is one, else placeholders and sentence."""
-        if getattr(self.processor, "chat_template", None):
-            content: list[dict[str, Any]] = [{"type": "image"}] * num_images
-            content.append({"type": "text", "text": sentence})
-            turn = [{"role": "user", "content": content}]
-            return self.processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
-        return self.processor.image_token * num_images + sentence  # pyright: ignore[reportAttributeAccessIssue]
+    def _layout(self, num_images: int, device: torch.device) -> PixelLayout | ProcessorCalls:
+        """How to make the model's image arguments for frames of `num_images` images; learned at the first call."""
+        home = torch.device("cpu")
+        if (num_images, home) not in self._layouts:
+            self._layouts[num_images, home] = self._learn_layout(num_images)
+        if (num_images, device) not in self._layouts:
+            self._layouts[num_images, device] = self._layouts[num_images, home].to(device)
+        return self._layouts[num_images, device]
+
+    def _learn_layout(self, num_images: int) -> PixelLayout | ProcessorCalls:
+        """The layout for more images than the one that `_fit_images` tried, or the processor where it found none."""
+        if self.calls_processor:
+            return ProcessorCalls(process=self.process_images)
+        layout = learn_layout(self.process_images, self.image_transform, num_images)
+        if layout is None:
+            raise VlasyncError(
+                f"{type(self.processor).__name__}: pixels of {num_images} images are laid out in another way than "
+                "those of one image, which vlasync has no way to follow; use fewer cameras or another VLM"
+            )
+        return layout
 
 
-def _repeat_image_block(fields: dict[str, torch.Tensor], mask_name: str, count: int) -> dict[str, torch.Tensor]:
-    """Repeat the image places with the token on either side of them, once per image."""
-    places = fields[mask_name].nonzero().squeeze(-1)
-    first, last = int(places[0]) - 1, int(places[-1]) + 1
-    return {
-        name: torch.cat([value[:first], value[first : last + 1].repeat(count), value[last + 1 :]])
-        for name, value in fields.items()
-    }
+def _candidate_sizes(process: Any) -> Iterator[tuple[int, int]]:
+    """Image sizes (height, width) that a processor may leave alone.
 
-
-def _load_processor(name_or_path: str | Path) -> ProcessorMixin:
-    try:
-        return AutoProcessor.from_pretrained(name_or_path)
-    except (OSError, ValueError, ImportError) as error:
-        raise _not_loadable("processor", name_or_path, error) from error
+    First the size of the images that it makes of a probe; where it makes patches of them, the probe's own size, then
+    the side of a square with as many pixels as it gives, which may repeat each for two instants of a video.
+    """
+    probe = np.full((1, DEFAULT_IMAGE_SIZE, DEFAULT_IMAGE_SIZE, 3), 128, dtype=np.uint8)
+    made = [value for value in process(probe).values() if value.is_floating_point()]
+    yield from ((value.shape[-2], value.shape[-1]) for value in made if value.ndim >= 4 and value.shape[-3] == 3)
+    yield DEFAULT_IMAGE_SIZE, DEFAULT_IMAGE_SIZE
+    for value in made:
+        for repeats in (1, 2):
+            side = math.isqrt(int(value.count_nonzero()) // (3 * repeats))  # padding is zero, grey is not
+            yield side, side
 
 
 def _not_loadable(what: str, name_or_path: str | Path, error: Exception) -> VlasyncError:
