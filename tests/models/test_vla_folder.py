@@ -66,6 +66,13 @@ def test_weights_of_another_config_are_refused(saved):
         load_vla(saved)
 
 
+def test_a_head_that_nothing_installed_brings_is_refused(saved):
+    config = saved / "config.json"
+    config.write_text(config.read_text().replace('"lstm"', '"mamba"'))
+    with pytest.raises(CheckpointError, match=r"config\.json.*'mamba'.*gpt, lstm"):
+        load_vla(saved)
+
+
 def test_a_config_with_an_unknown_setting_is_refused(saved):
     config = saved / "config.json"
     config.write_text(config.read_text().replace('"latent"', '"latents"'))

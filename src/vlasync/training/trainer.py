@@ -94,7 +94,7 @@ def step_seed(seed: int, step: int, process: int) -> int:
     return (seed * 1_000_003 + step) * 4099 + process
 
 
-class _Objective(nn.Module):
+class Objective(nn.Module):
     """The loss as a module's forward call, which is where distributed training gathers weights and sums gradients."""
 
     def __init__(self, vla: VLA) -> None:
@@ -102,6 +102,7 @@ class _Objective(nn.Module):
         self.vla = vla
 
     def forward(self, batch: Batch) -> LossTerms:
+        """The loss on B windows."""
         return self.vla.loss(batch)
 
 
@@ -124,7 +125,7 @@ class Trainer:
         )
         set_seed(config.seed)
         self.optimizer = build_optimizer(vla, config.optimizer)
-        self.model, self.optimizer = self.accelerator.prepare(_Objective(vla), self.optimizer)
+        self.model, self.optimizer = self.accelerator.prepare(Objective(vla), self.optimizer)
         self.average = WeightAverage(vla, config.average_decay)
         self.loader = WindowLoader(
             windows,
