@@ -107,7 +107,11 @@ def test_everything_is_found_on_the_play_table(
 
 @pytest.fixture(scope="module")
 def calvin(shared_data: Path) -> list[Episode]:
-    return list(open_dataset(shared_data / "calvin_sample" / "training"))
+    """A recording from CALVIN's own simulator, its images read once for all."""
+    return [
+        replace(episode, images={name: images[:] for name, images in episode.images.items()})
+        for episode in open_dataset(shared_data / "calvin_sample" / "training")
+    ]
 
 
 @pytest.mark.slow
