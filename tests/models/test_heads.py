@@ -196,27 +196,29 @@ def test_a_head_that_breaks_a_clause_is_noticed(head):
 def test_a_flow_head_draws_other_chunks_from_other_noise():
     head = FlowHeadConfig(hidden=32).build(TINY).eval()
     context = head.read(torch.randn(2, 2, 1, 8))
-    noise = torch.randn(2, 2, 3, 7)
+    noise = torch.randn(2, 2, 3, 6)
     drawn = head.sample(context, noise)
     assert not torch.allclose(drawn.pose, head.predict(context).pose, atol=1e-3)
-    fixed = head.sample(context, head.noise.expand(2, 2, 3, 7))
+    fixed = head.sample(context, head.noise.expand(2, 2, 3, 6))
     assert torch.equal(fixed.pose, head.predict(context).pose)
 
 
 def test_a_flow_head_keeps_two_ways_apart():
-    """Where demonstrations go left or right, regression goes between; flow takes one of both, at random."""
+    """Where demonstrations go left or right, regression goes between; flow takes one, and its gripper follows."""
     torch.manual_seed(0)
     shape = HeadShape(embedding_size=4, latent=1, window_size=1, chunk_size=1)
-    embeddings = torch.ones(64, 1, 1, 4)
-    side = torch.tensor([-0.8, 0.8]).repeat(32).view(64, 1, 1, 1).expand(64, 1, 1, 6)
-    target = ChunkTarget(pose=side, gripper_open=side[..., 0] > 0, mask=torch.ones(64, 1, 1, dtype=torch.bool))
+    embeddings = torch.ones(32, 1, 1, 4)
+    side = torch.tensor([-0.8, 0.8]).repeat(16).view(32, 1, 1, 1).expand(32, 1, 1, 6)
+    target = ChunkTarget(pose=side, gripper_open=side[..., 0] > 0, mask=torch.ones(32, 1, 1, dtype=torch.bool))
     flow = learn(FlowHeadConfig(hidden=32, layers=1).build(shape), embeddings, target)
     fc = learn(FCHeadConfig(hidden=32).build(shape), embeddings, target)
     with torch.no_grad():
         assert fc(embeddings).pose.abs().max() < 0.3
-        drawn = flow.sample(flow.read(embeddings), torch.randn(64, 1, 1, 7)).pose[..., 0].flatten()
-    assert ((drawn.abs() - 0.8).abs() < 0.3).float().mean() > 0.8
-    assert 0.2 < (drawn > 0).float().mean() < 0.8
+        drawn = flow.sample(flow.read(torch.ones(200, 1, 1, 4)), torch.randn(200, 1, 1, 6))
+    sides = drawn.pose[..., 0]
+    assert ((sides.abs() - 0.8).abs() < 0.3).float().mean() > 0.8
+    assert 0.2 < (sides > 0).float().mean() < 0.8
+    assert ((sides > 0) == (drawn.gripper > 0)).float().mean() > 0.9
 
 
 def learn(head, embeddings, target, steps=300):

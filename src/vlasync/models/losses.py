@@ -48,6 +48,11 @@ def distance(predicted: torch.Tensor, wanted: torch.Tensor, config: LossConfig) 
     return _DISTANCES[config.pose](predicted, wanted, reduction="none")
 
 
+def gripper_entropy(logits: torch.Tensor, target: ChunkTarget) -> torch.Tensor:
+    """Binary cross-entropy `[..., K]` of gripper logits `[..., K]`, positive for open."""
+    return functional.binary_cross_entropy_with_logits(logits, target.gripper_open.to(logits.dtype), reduction="none")
+
+
 def loss_terms(pose: torch.Tensor, gripper: torch.Tensor, mask: torch.Tensor, config: LossConfig) -> LossTerms:
     """Means over the entries that the mask keeps.
 
@@ -78,7 +83,4 @@ def chunk_loss(prediction: ChunkPrediction, target: ChunkTarget, config: LossCon
         The terms. A mask that keeps nothing gives 0.
     """
     pose = distance(prediction.pose, target.pose, config).mean(-1)
-    entropy = functional.binary_cross_entropy_with_logits(
-        prediction.gripper, target.gripper_open.to(prediction.gripper.dtype), reduction="none"
-    )
-    return loss_terms(pose, entropy, target.mask, config)
+    return loss_terms(pose, gripper_entropy(prediction.gripper, target), target.mask, config)

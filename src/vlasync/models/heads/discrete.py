@@ -17,8 +17,9 @@ from torch.nn import functional
 from vlasync.actions.tokens import RESERVED_IDS, ActionTokenizer
 from vlasync.models.chunks import ChunkPrediction, ChunkTarget
 from vlasync.models.heads.head import HeadConfig, HeadShape, PolicyHead
+from vlasync.models.heads.regression import output_mlp
 from vlasync.models.heads.transformer import CausalTransformer, WindowReader
-from vlasync.models.losses import LossConfig, LossTerms, loss_terms
+from vlasync.models.losses import LossConfig, LossTerms, gripper_entropy, loss_terms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,8 @@ class DiscreteHeadConfig(HeadConfig):
 class DiscreteHead(PolicyHead):
     """Causal transformer over the window, and a decoder that writes a chunk's K * (P + 1) ids behind what was read.
 
-    The ids of an action are its pose's bins, then its gripper. Ids from 0 are the bins, the next two stand for a closed
-    and an open gripper, and the last for an entry that is not real.
+    The ids of an action are its pose's bins, then its gripper, which an MLP decides from what was read and written. Ids
+    from 0 are the bins, the next two a closed and an open gripper, and the last stands for an entry that is not real.
     """
 
     def __init__(self, config: DiscreteHeadConfig, shape: HeadShape) -> None:
@@ -62,7 +63,8 @@ class DiscreteHead(PolicyHead):
         self._closed, self._missing = config.bins, config.bins + 2
         self.words = nn.Embedding(config.bins + 3, config.hidden)
         self.places = nn.Embedding(shape.chunk_size * (shape.pose_size + 1), config.hidden)
-        self.output = nn.Linear(config.hidden, config.bins + 2)
+        self.output = nn.Linear(config.hidden, config.bins)
+        self.gripper = output_mlp(2 * config.hidden, 1)
 
     def read(self, embeddings: torch.Tensor) -> torch.Tensor:
         """See `PolicyHead.read`."""
@@ -72,15 +74,15 @@ class DiscreteHead(PolicyHead):
         """Write the likeliest id at each place, given those before it, with the decoder's keys and values kept."""
         action_length = self.shape.pose_size + 1
         cache = self.decoder.new_cache()
-        word = context.flatten(0, -2)  # [N, H]; what was read stands where a sentence has its first word
+        start = word = context.flatten(0, -2)  # [N, H]; what was read stands where a sentence has its first word
         bins, gripper = [], []
         for place, position in enumerate(self.places.weight):
-            logits = self.output(self.decoder((word + position).unsqueeze(1), cache).squeeze(1))
+            hidden = self.decoder((word + position).unsqueeze(1), cache).squeeze(1)
             if place % action_length < self.shape.pose_size:
-                bins.append(logits[:, : self._closed].argmax(-1))
+                bins.append(self.output(hidden).argmax(-1))
                 word = self.words(bins[-1])
             else:
-                gripper.append(logits[:, -1] - logits[:, -2])
+                gripper.append(self.gripper(torch.cat([start, hidden], dim=-1)).squeeze(-1))
                 word = self.words(self._closed + (gripper[-1] > 0).long())
         pose = self._tokenizer.decode(torch.stack(bins, dim=-1))  # [N, K * P]
         rows = context.shape[:-1]
@@ -90,18 +92,15 @@ class DiscreteHead(PolicyHead):
         )
 
     def compare(self, context: torch.Tensor, target: ChunkTarget, config: LossConfig) -> LossTerms:
-        """Cross-entropy of each id given those before it; pose and gripper `[..., K]` are means over their ids."""
+        """Cross-entropy of each id given those before it, as the mean over an action's bins and for its gripper."""
         ids = torch.cat(
             [self._tokenizer.encode(target.pose), (self._closed + target.gripper_open.long()).unsqueeze(-1)], dim=-1
         )  # [..., K, P + 1]
         written = ids.masked_fill(~target.mask.unsqueeze(-1), self._missing).flatten(-2).flatten(0, -2)
         words = torch.cat([context.flatten(0, -2).unsqueeze(1), self.words(written[:, :-1])], dim=1)
-        logits = self.output(self.decoder(words + self.places.weight)).view(*ids.shape, -1)
-        pose = _entropy(logits[..., :-1, : self._closed], ids[..., :-1]).mean(-1)
-        gripper = _entropy(logits[..., -1, self._closed :], ids[..., -1] - self._closed)
-        return loss_terms(pose, gripper, target.mask, config)
-
-
-def _entropy(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of logits `[..., C]` with classes `[...]`."""
-    return functional.cross_entropy(logits.flatten(0, -2), classes.flatten(), reduction="none").view_as(classes)
+        hidden = self.decoder(words + self.places.weight).view(*ids.shape, -1)
+        logits = self.output(hidden[..., :-1, :])
+        pose = functional.cross_entropy(logits.flatten(0, -2), ids[..., :-1].flatten(), reduction="none")
+        last = hidden[..., -1, :]
+        gripper = self.gripper(torch.cat([context.unsqueeze(-2).expand_as(last), last], dim=-1)).squeeze(-1)
+        return loss_terms(pose.view_as(target.pose).mean(-1), gripper_entropy(gripper, target), target.mask, config)

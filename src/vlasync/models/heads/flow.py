@@ -16,12 +16,13 @@ from torch import nn
 
 from vlasync.models.chunks import ChunkPrediction, ChunkTarget
 from vlasync.models.heads.head import HeadConfig, HeadShape, PolicyHead
+from vlasync.models.heads.regression import output_mlp
 from vlasync.models.heads.transformer import WindowReader
-from vlasync.models.losses import LossConfig, LossTerms, distance, loss_terms
+from vlasync.models.losses import LossConfig, LossTerms, distance, gripper_entropy, loss_terms
 
 _PERIODS = (4e-3, 4.0)  # shortest and longest sine of the time, as in pi0 (arXiv 2410.24164)
 _LATEST = 0.999  # no training time above it; ten Euler steps evaluate none either
-_EARLY = 1.5  # 1 - t / _LATEST ~ Beta(1.5, 1): more weight on early times, which are hard to tell apart (pi0)
+_EARLY = 1.5  # 1 - t / _LATEST ~ Beta(1.5, 1): more weight on early times, where the noise still hides most (pi0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,9 @@ class FlowHeadConfig(HeadConfig):
 
 
 class FlowHead(PolicyHead):
-    """Causal transformer over the window, and a velocity field on chunks `[K, P + 1]`, the gripper as -1 or 1.
+    """Causal transformer over the window, a velocity field on the poses of a chunk, and an MLP for its gripper.
+
+    The gripper has two states and needs no flow. Its MLP sees the poses, too, so that it closes where they arrive.
 
     A policy should answer equal observations with equal actions, so `forward` and `step` start from one fixed draw of
     noise, which the weights include; `sample` takes any other.
@@ -66,8 +69,10 @@ class FlowHead(PolicyHead):
         self.reader = WindowReader(
             shape.frame_size, hidden=config.hidden, layers=config.layers, attention_heads=config.attention_heads
         )
-        self.velocity = _Velocity(shape.chunk_size * (shape.pose_size + 1), config.hidden, config.blocks)
-        self.register_buffer("noise", torch.randn(shape.chunk_size, shape.pose_size + 1))
+        size = shape.chunk_size * shape.pose_size
+        self.velocity = _Velocity(size, config.hidden, config.blocks)
+        self.gripper = output_mlp(config.hidden + size, shape.chunk_size)
+        self.register_buffer("noise", torch.randn(shape.chunk_size, shape.pose_size))
 
     def read(self, embeddings: torch.Tensor) -> torch.Tensor:
         """See `PolicyHead.read`."""
@@ -82,33 +87,32 @@ class FlowHead(PolicyHead):
 
         Args:
             context: `[..., H]` what was read.
-            noise: `[..., K, P + 1]`, from a standard normal distribution.
+            noise: `[..., K, P]`, from a standard normal distribution.
 
         Returns:
-            pose `[..., K, P]`, gripper `[..., K]` between about -1 (closed) and 1 (open).
+            pose `[..., K, P]` and gripper logits `[..., K]`.
         """
-        chunk = noise.flatten(-2)
+        poses = noise.flatten(-2)
         for step in range(self._steps):
-            time = chunk.new_full(chunk.shape[:-1], step / self._steps)
-            chunk = chunk + self.velocity(chunk, time, context) / self._steps
-        actions = chunk.view_as(noise)
-        return ChunkPrediction(pose=actions[..., :-1], gripper=actions[..., -1])
+            time = poses.new_full(poses.shape[:-1], step / self._steps)
+            poses = poses + self.velocity(poses, time, context) / self._steps
+        gripper = self.gripper(torch.cat([context, poses], dim=-1))
+        return ChunkPrediction(pose=poses.view_as(noise), gripper=gripper)
 
     def compare(self, context: torch.Tensor, target: ChunkTarget, config: LossConfig) -> LossTerms:
-        """Distance of the velocity at random points from the one that leads to the demonstrated chunk.
+        """Distance of the velocity at random points from the one to the demonstrated poses; BCE for the gripper.
 
-        Entries that are not real become 0 in the points, so that what fills them cannot leak into the others.
+        Poses that are not real become 0, so that what fills them cannot leak into the others.
         """
-        gripper = target.gripper_open.to(target.pose.dtype) * 2.0 - 1.0
-        real = torch.cat([target.pose, gripper.unsqueeze(-1)], dim=-1) * target.mask.unsqueeze(-1)
-        actions = real.expand(self._draws, *real.shape)  # [R, ..., K, P + 1], R draws for each chunk
-        noise = torch.randn_like(actions)
-        time = _LATEST * (1.0 - torch.rand(actions.shape[:-2], device=actions.device) ** (1.0 / _EARLY))
-        point = torch.lerp(noise, actions, time[..., None, None])
-        context = context.expand(self._draws, *context.shape)
-        velocity = self.velocity(point.flatten(-2), time, context).view_as(actions)
-        error = distance(velocity, actions - noise, config)
-        return loss_terms(error[..., :-1].mean(-1), error[..., -1], target.mask.expand(error.shape[:-1]), config)
+        real = target.pose * target.mask.unsqueeze(-1)
+        poses = real.expand(self._draws, *real.shape)  # [R, ..., K, P], R draws for each chunk
+        noise = torch.randn_like(poses)
+        time = _LATEST * (1.0 - torch.rand(poses.shape[:-2], device=poses.device) ** (1.0 / _EARLY))
+        points = torch.lerp(noise, poses, time[..., None, None])
+        velocity = self.velocity(points.flatten(-2), time, context.expand(self._draws, *context.shape)).view_as(poses)
+        error = distance(velocity, poses - noise, config).mean((0, -1))
+        gripper = self.gripper(torch.cat([context, real.flatten(-2)], dim=-1))
+        return loss_terms(error, gripper_entropy(gripper, target), target.mask, config)
 
 
 class _Velocity(nn.Module):
@@ -124,7 +128,7 @@ class _Velocity(nn.Module):
         shortest, longest = (math.log(period) for period in _PERIODS)
         periods = torch.exp(torch.linspace(shortest, longest, hidden // 2))
         self.register_buffer("frequencies", 2.0 * math.pi / periods, persistent=False)
-        self.time = nn.Sequential(nn.Linear(hidden // 2 * 2, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
+        self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
         self.context = nn.Linear(hidden, hidden)
         self.project = nn.Linear(size, hidden)
         self.blocks = nn.ModuleList(_Block(hidden) for _ in range(blocks))

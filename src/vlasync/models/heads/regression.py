@@ -23,8 +23,8 @@ class RegressionHead(PolicyHead):
         """
         super().__init__(shape, history=history)
         self.reader = reader
-        self.pose = _mlp(width, shape.chunk_size * shape.pose_size)
-        self.gripper = _mlp(width, shape.chunk_size)
+        self.pose = output_mlp(width, shape.chunk_size * shape.pose_size)
+        self.gripper = output_mlp(width, shape.chunk_size)
 
     def predict(self, context: torch.Tensor) -> ChunkPrediction:
         """See `PolicyHead.predict`."""
@@ -32,5 +32,6 @@ class RegressionHead(PolicyHead):
         return ChunkPrediction(pose=pose, gripper=self.gripper(context))
 
 
-def _mlp(width: int, outputs: int) -> nn.Sequential:
+def output_mlp(width: int, outputs: int) -> nn.Sequential:
+    """From what was read, `[..., width]`, to what is predicted, `[..., outputs]`."""
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs))
