@@ -11,11 +11,14 @@ from made_up import CLEAN, SPEC, with_actions
 
 from vlasync.actions.frames import convert, increments
 from vlasync.checks.audit import audit
+from vlasync.checks.detectors import AuditConfig
 from vlasync.checks.gripper import GripperCheck
 from vlasync.checks.motion import MotionCheck
 from vlasync.data.readers.calvin import read_calvin
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode
+
+NUMBERS = AuditConfig(images=False)
 
 WRONG: dict[str, Any] = {
     "action_index": 1,
@@ -45,7 +48,7 @@ def convention(episodes: Sequence[Episode]) -> dict[str, Any]:
 
 
 def codes(episodes: Sequence[Episode]) -> set[str]:
-    return {problem.code for problem in audit(episodes).problems}
+    return {problem.code for problem in audit(episodes, NUMBERS).problems}
 
 
 def declared(episodes: Sequence[Episode], **fields: Any) -> list[Episode]:
@@ -181,7 +184,7 @@ def test_noise_in_every_frame_is_no_defect() -> None:
 
 def test_commands_are_told_from_achieved_motion_by_their_lead(shared_data: Path) -> None:
     episodes = list(read_calvin(shared_data / "calvin_sample" / "training"))
-    achieved = audit(episodes)
+    achieved = audit(episodes, NUMBERS)
     assert (achieved.inferred["goal_lead_frames"], achieved.inferred["goal_distance_m"]) == (1, 0.0)
     with np.load(shared_data / "calvin_sample_extras.npz") as extras:
         commands = [extras["training_100__cmd"], extras["training_380__cmd"]]
@@ -190,7 +193,7 @@ def test_commands_are_told_from_achieved_motion_by_their_lead(shared_data: Path)
         before = np.vstack([episode.state[:1, :6], goals[:-1, :6]])
         moves = increments(before, goals[:, :6], SyncSpec.CALVIN)
         commanded.append(with_actions(episode, lambda actions, moves=moves: np.c_[moves, actions[:, 6]]))
-    report = audit(commanded)
+    report = audit(commanded, NUMBERS)
     assert [problem.code for problem in report.problems] == ["action-commanded"]
     assert report.inferred["goal_lead_frames"] == 2
     assert 0.001 < report.inferred["goal_distance_m"] < 0.005

@@ -7,7 +7,10 @@ import pytest
 from made_up import CLEAN
 
 from vlasync.checks.audit import audit
+from vlasync.checks.detectors import AuditConfig
 from vlasync.types import Episode
+
+NUMBERS = AuditConfig(images=False)
 
 
 def scaled(episode: Episode, columns: slice, factor: float) -> Episode:
@@ -25,7 +28,7 @@ def scaled(episode: Episode, columns: slice, factor: float) -> Episode:
     ],
 )
 def test_another_unit_is_named_once_and_hides_nothing_else(columns: slice, factor: float, name: str) -> None:
-    (problem,) = audit([*CLEAN[:-1], scaled(CLEAN[-1], columns, factor)]).problems
+    (problem,) = audit([*CLEAN[:-1], scaled(CLEAN[-1], columns, factor)], NUMBERS).problems
     assert (problem.code, problem.where) == ("state-units", CLEAN[-1].name)
     assert f"`{name}`" in problem.message
 
@@ -33,4 +36,6 @@ def test_another_unit_is_named_once_and_hides_nothing_else(columns: slice, facto
 def test_a_broken_frame_does_not_pass_for_another_unit() -> None:
     state = np.array(CLEAN[0].state)
     state[5, 0] = 400.0
-    assert {problem.code for problem in audit([replace(CLEAN[0], state=state)]).problems} == {"action-mismatch"}
+    assert {problem.code for problem in audit([replace(CLEAN[0], state=state)], NUMBERS).problems} == {
+        "action-mismatch"
+    }

@@ -34,8 +34,9 @@ EXACT_SHARE = 0.4
 """Share of the motion that must fit to rounding before an explanation counts as exact: clipping, before the actions
 were converted, may have distorted half of the frames, while under a wrong explanation hardly any fits."""
 
-SAME_SHARE = 0.05
-"""Exact explanations whose shares differ by less are equally good."""
+SAME_SHARE = 0.01
+"""Exact explanations whose shares differ by less are equally good: a hundredth is less than one frame of most episodes,
+and no wrong explanation fits a frame to rounding by chance."""
 
 EXPLAINED = 0.2
 """Where nothing is exact, an explanation counts if the median frame's residual is below this share of the motion."""

@@ -50,7 +50,8 @@ class MotionCheck(Detector):
         self._votes: dict[str, Counter[Any]] = {}
         self._leads: Counter[int] = Counter()
         self._lead_distance_m = 0.0
-        self._clipped = np.zeros(2)
+        self._clipped = 0
+        self._compared = 0
 
     def look(self, episode: Episode) -> None:
         """Take one episode into account."""
@@ -73,6 +74,7 @@ class MotionCheck(Detector):
         self._leads.update(later._leads)
         self._lead_distance_m += later._lead_distance_m
         self._clipped += later._clipped
+        self._compared += later._compared
 
     def problems(self) -> list[Problem]:
         """What was found in all episodes so far."""
@@ -85,8 +87,8 @@ class MotionCheck(Detector):
         if self._leads:
             found["goal_lead_frames"] = self._leads.most_common(1)[0][0]
             found["goal_distance_m"] = self._lead_distance_m / self._leads.total()
-        if self._clipped[1]:
-            found["action_clipped_share"] = float(self._clipped[0] / self._clipped[1])
+        if self._compared:
+            found["action_clipped_share"] = self._clipped / self._compared
         return found
 
     def convention(self) -> dict[str, Any]:
@@ -120,9 +122,13 @@ class MotionCheck(Detector):
     def _accept(self, track: Track, expected: NDArray[np.float64]) -> None:
         """The episode's actions are what was declared."""
         told = {name: getattr(track.spec, name) for name in (*POSITION_FIELDS, *ROTATION_FIELDS)}
-        self._vote(told | bound_told(track, expected))
+        clip = track.spec.action_clip
+        self._compared += track.actions.size
+        if clip is not None and np.abs(track.actions).max() >= clip * (1 - 1e-6):
+            told |= bound_told(track, expected)
+            self._weigh_clipping(track, expected, clip)
+        self._vote(told)
         self._leads[ACHIEVED] += 1
-        self._weigh_clipping(track, expected)
 
     def _find_out(self, doubtful: Sequence[Track]) -> None:
         """Hold episodes, all of one spec and one length of actions, against every convention."""
@@ -150,15 +156,12 @@ class MotionCheck(Detector):
         for name, value in told.items():
             self._votes.setdefault(name, Counter())[value] += 1
 
-    def _weigh_clipping(self, track: Track, expected: NDArray[np.float64]) -> None:
+    def _weigh_clipping(self, track: Track, expected: NDArray[np.float64], clip: float) -> None:
         """Count what the declared bound cut off, and complain where an episode lost a good part of its path."""
-        clip = track.spec.action_clip
-        if clip is None or track.spec.action_mode == "absolute":
-            return
         recorded, numbers = aligned(track.actions, expected, track.spec.action_index)
-        cut = (np.abs(recorded) >= clip) & (np.abs(numbers) > clip * (1 + 1e-6))
-        self._clipped += cut.sum(), cut.size
-        cut &= aligned(track.actions, track.steps, track.spec.action_index)[1][:, None]
+        _, steps = aligned(track.actions, track.steps, track.spec.action_index)
+        cut = (np.abs(recorded) >= clip * (1 - 1e-6)) & (np.abs(numbers) > clip * (1 + 1e-6)) & steps[:, None]
+        self._clipped += int(cut.sum())
         lost = np.where(cut, np.abs(numbers) - clip, 0.0)
         share = max(
             float(lost[:, part].sum() / max(np.abs(numbers[:, part]).sum(), 1e-12))
