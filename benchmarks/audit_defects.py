@@ -128,14 +128,14 @@ def _in_memory(episode: Episode) -> Episode:
 
 
 def _false_alarms(recordings: Sequence[Recording]) -> list[str]:
-    """Problems that the audit claims of clean data: all episodes, each alone, and after harmless changes."""
+    """Problems that the audit claims of clean data: after each harmless change, and of each episode alone."""
     found = []
     for recording in recordings:
-        subsets = {"all": list(recording.episodes)} | {episode.name: [episode] for episode in recording.episodes}
-        for change, distort in HARMLESS.items():
-            for subset, episodes in subsets.items():
-                problems = false_alarms(episodes, distort)
-                found += [f"{recording.name}, {change}, {subset}: {problem.code}" for problem in problems]
+        attempts = [(change, list(recording.episodes), distort) for change, distort in HARMLESS.items()]
+        attempts += [(episode.name, [episode], HARMLESS["as recorded"]) for episode in recording.episodes]
+        for name, episodes, distort in attempts:
+            problems = false_alarms(episodes, distort)
+            found += [f"{recording.name}, {name}: {problem.code}" for problem in problems]
     return found
 
 
