@@ -35,7 +35,7 @@ def demonstration(seed: int, length: int = 40) -> Episode:
     return Episode(
         name=f"episode {seed}",
         spec=SPEC,
-        images={"static": np.zeros((length, 4, 4, 3), np.uint8)},
+        images={"static": np.random.default_rng(length).integers(0, 256, (length, 4, 4, 3), np.uint8)},
         state=state,
         actions=np.concatenate([moved.clip(-1, 1), command[:, None]], axis=1),
         scene=np.zeros((length, 24)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vlasync.checks.clock import ClockCheck
 from vlasync.checks.findings import Detector
 from vlasync.checks.gripper import GripperCheck
+from vlasync.checks.images import image_checks
 from vlasync.checks.language import LanguageCheck
 from vlasync.checks.motion import MotionCheck
 from vlasync.checks.statistics import StatisticsCheck
@@ -54,4 +55,5 @@ def detectors(config: AuditConfig, preview: Sequence[Episode]) -> list[Detector]
         MotionCheck(),
         GripperCheck(),
         *([] if config.statistics is None else [StatisticsCheck(config.statistics)]),
+        *image_checks(preview),
     ]
