@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,22 +13,13 @@ from numpy.typing import NDArray
 from vlasync.checks import verdicts
 from vlasync.checks.alignment import aligned
 from vlasync.checks.commands import ACHIEVED, Lead, goal_lead
-from vlasync.checks.conventions import Expectation, step, units
-from vlasync.checks.explain import (
-    EXACT_SHARE,
-    TOLERANCE_M,
-    TOLERANCE_RAD,
-    Explanation,
-    affine_share,
-    best,
-    explanations,
-    saturated,
-)
+from vlasync.checks.conventions import Expectation
+from vlasync.checks.explain import EXPLAINED, Explanation, affine_share, best, explanations
 from vlasync.checks.findings import Evidence, name_frames
-from vlasync.checks.units import measured_pose
+from vlasync.checks.scaling import EXACT_SHARE, rounding
+from vlasync.checks.tracks import Track, bound_told, cut_off, differences, first_frame, without_gaps
 from vlasync.checks.verdicts import Verdict
 from vlasync.spec import SyncSpec
-from vlasync.types import Episode
 
 OUTLIER = 10.0
 """A frame is broken where its residual is this many times that of the median frame."""
@@ -41,36 +32,6 @@ POSITION_FIELDS = ("action_index", "action_mode", "action_frame", "position_scal
 
 ROTATION_FIELDS = ("rotation", "rotation_composition", "rotation_scale_rad")
 """SyncSpec fields that rotations tell."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Track:
-    """The numbers of one episode that are compared.
-
-    Attributes:
-        name: of the episode.
-        spec: the declaration.
-        pose: `[T, 6]` measured, metres and extrinsic xyz Euler angles, world.
-        actions: `[T, n]` recorded, gripper left out.
-        steps: `[T - 1]` bool, frame t + 1 follows frame t.
-    """
-
-    name: str
-    spec: SyncSpec
-    pose: NDArray[np.float64]
-    actions: NDArray[np.float64]
-    steps: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, episode: Episode) -> Self:
-        """The numbers of an episode."""
-        return cls(
-            name=episode.name,
-            spec=episode.spec,
-            pose=measured_pose(episode),
-            actions=np.asarray(episode.actions[:, :-1], np.float64),
-            steps=np.diff(episode.frame_index) == 1,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,17 +59,6 @@ class Diagnosis:
     lead: Lead | None = None
 
 
-def wrong_frames(track: Track, expected: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Frames t whose action is not `expected[t]`, by more than rounding.
-
-    Args:
-        track: the episode.
-        expected: `[T - 1, n]` what the declared convention calls for.
-    """
-    difference = _difference(track, expected)
-    return np.flatnonzero((difference > _rounding(track.spec, expected.shape[1])).any(axis=1)) + _first(track.spec)
-
-
 def told_by(found: Sequence[Explanation]) -> dict[str, Any]:
     """The SyncSpec fields in which all of some equally good explanations agree, and their values."""
     told: dict[str, Any] = {}
@@ -121,23 +71,6 @@ def told_by(found: Sequence[Explanation]) -> dict[str, Any]:
     return told
 
 
-def bound_told(track: Track, expected: NDArray[np.float64]) -> dict[str, Any]:
-    """The `action_clip` that the numbers tell: a bound where the motion went on, None where they pass the declared one.
-
-    Args:
-        track: the episode.
-        expected: `[T - 1, n]` what the actions would be without a bound, at the declared lag.
-    """
-    cut = _cut_off(track, expected)
-    recorded, _ = aligned(track.actions, expected, track.spec.action_index)
-    bounds = np.abs(recorded[cut])
-    if len(bounds):
-        return {"action_clip": float(f"{bounds[0]:.4g}")} if np.allclose(bounds, bounds[0], rtol=1e-5) else {}
-    declared = track.spec.action_clip
-    passed = declared is not None and np.abs(recorded).max() > declared * (1 + 1e-5)
-    return {"action_clip": None} if passed else {}
-
-
 def diagnose(track: Track, expectations: Sequence[Expectation]) -> Diagnosis:
     """Find out what an episode's actions are.
 
@@ -147,7 +80,7 @@ def diagnose(track: Track, expectations: Sequence[Expectation]) -> Diagnosis:
     """
     spec = track.spec
     fits = track.actions.shape[1] == spec.action_size - 1
-    actions = _without_gaps(track)
+    actions = without_gaps(track)
     tried = explanations(actions, expectations, spec)
     found = best(tried, spec)
     expected = expectations[0].numbers if fits else None
@@ -185,7 +118,7 @@ def _explained(
     if chosen.exact:
         confidence = 1 - 0.5 * max((one.share for one in others), default=0.0) / chosen.share
     else:
-        confidence = 1 - 0.5 * chosen.residual / min((one.residual for one in others), default=1.0)
+        confidence = 1 - 0.5 * chosen.residual / max(min((one.residual for one in others), default=1.0), EXPLAINED)
     findings = []
     for verdict in contradicted:
         curve = verdicts.lag_curve if verdict.code == "action-lag" else verdicts.convention_bars
@@ -195,16 +128,16 @@ def _explained(
 
 def _as_declared(track: Track, expected: NDArray[np.float64], told: dict[str, Any]) -> Diagnosis:
     """Name the frames that do not follow a declaration which the others follow, as far as noise allows."""
-    difference = _difference(track, expected)
-    cut = _cut_off(track, expected)
+    difference = differences(track, expected)
+    cut = cut_off(track, expected)
     bound = bound_told(track, expected)
     findings = []
     if (difference[cut] > 0).any() and bound:
         verdict = verdicts.undeclared_bound(bound["action_clip"], track.spec)
         findings.append(_finding(track, verdict, 0.9, _evidence_of_motion(track, expected)))
     usual = np.median(difference, axis=0)
-    broken = difference > np.maximum(OUTLIER * usual, _rounding(track.spec, expected.shape[1]))
-    frames = np.flatnonzero((broken & ~cut).any(axis=1)) + _first(track.spec)
+    broken = difference > np.maximum(OUTLIER * usual, rounding(track.spec, expected.shape[1]))
+    frames = np.flatnonzero((broken & ~cut).any(axis=1)) + first_frame(track.spec)
     if len(frames):
         where = f"{track.name}, {name_frames(frames.tolist())}"
         evidence = _evidence_of_motion(track, expected)
@@ -217,15 +150,6 @@ def _bound_of(track: Track, chosen: Explanation, numbers: NDArray[np.float64]) -
     factors = np.concatenate([chosen.position.factors, chosen.rotation.factors])
     spec = track.spec.replace(action_index=chosen.lag)
     return bound_told(replace(track, spec=spec), numbers * factors) if chosen.exact else {}
-
-
-def _cut_off(track: Track, expected: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which actions `[N, n]` stop at a bound where the motion went further."""
-    cut = saturated(track.actions, track.spec.action_clip)
-    recorded, numbers = aligned(track.actions, expected, track.spec.action_index)
-    further = (np.abs(numbers) > np.abs(recorded) * (1 + 1e-5)) & (recorded * numbers > 0)
-    _, steps = aligned(track.actions, track.steps, track.spec.action_index)
-    return aligned(cut, expected, track.spec.action_index)[0] & further & steps[:, None]
 
 
 def _commanded(track: Track, lead: Lead) -> Diagnosis:
@@ -260,36 +184,6 @@ def _evidence_of_motion(track: Track, expected: NDArray[np.float64] | None) -> E
         return None
     recorded, numbers = aligned(track.actions, expected, track.spec.action_index)
     return verdicts.motion_curve(recorded, numbers)
-
-
-def _difference(track: Track, expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each action is from what the declaration calls for, clipped or not `[N, n]`; 0 across a gap."""
-    spec = track.spec
-    recorded, numbers = aligned(track.actions, expected, spec.action_index)
-    difference = np.abs(step(recorded, numbers, spec))
-    if spec.action_clip is not None:
-        cut = np.clip(numbers, -spec.action_clip, spec.action_clip)
-        difference = np.minimum(difference, np.abs(recorded - cut))
-    if not track.steps.all():
-        _, steps = aligned(track.actions, track.steps, spec.action_index)
-        difference[~steps] = 0.0
-    return difference
-
-
-def _without_gaps(track: Track) -> NDArray[np.float64]:
-    """The recorded actions, NaN where the next frame is missing."""
-    broken = np.append(~track.steps, False)
-    return np.where(broken[:, None], np.nan, track.actions) if broken.any() else track.actions
-
-
-def _first(spec: SyncSpec) -> int:
-    """The first frame t that has both a change of state and its action."""
-    return max(0, -spec.action_index)
-
-
-def _rounding(spec: SyncSpec, size: int) -> NDArray[np.float64]:
-    """`[n]` what counts as rounding, in units of the actions."""
-    return np.array([TOLERANCE_M] * 3 + [TOLERANCE_RAD] * (size - 3)) / units(spec, size)
 
 
 def _value(explanation: Explanation, name: str) -> Any:

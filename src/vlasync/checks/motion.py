@@ -13,8 +13,9 @@ from vlasync.actions.frames import increments
 from vlasync.checks.alignment import aligned
 from vlasync.checks.commands import ACHIEVED
 from vlasync.checks.conventions import candidates, expect
-from vlasync.checks.diagnosis import POSITION_FIELDS, ROTATION_FIELDS, Track, bound_told, diagnose, wrong_frames
+from vlasync.checks.diagnosis import POSITION_FIELDS, ROTATION_FIELDS, diagnose
 from vlasync.checks.findings import Detector, Problem
+from vlasync.checks.tracks import Track, bound_told, wrong_frames
 from vlasync.types import Episode
 
 BATCH_FRAMES = 2048

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from vlasync.checks.commands import LEADS, Lead
 from vlasync.checks.conventions import DIVERGENT_FIELDS, divergence
-from vlasync.checks.explain import Explanation, Fit
+from vlasync.checks.explain import Explanation
 from vlasync.checks.findings import Curves
+from vlasync.checks.scaling import Fit
 from vlasync.spec import SyncSpec
 
 
