@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import PreTrainedModel, ProcessorMixin
 
+from vlasync.errors import VlasyncError
 from vlasync.models.quirks import ImageBlock, image_block_of, keep_images_whole, processor_options
 
 
@@ -44,10 +45,12 @@ class PromptWriter:
 
     def tokens(self, sentence: str, images: NDArray[np.uint8]) -> PromptTokens:
         """The VLM's own prompt for a sentence and images `[I, h, w, 3]`."""
-        if self._block is None:
-            return PromptTokens(fields=self._token_fields(self._process(sentence, images)))
-        fields = self._token_fields(self._process(sentence, images[:1]))
-        return PromptTokens(fields=_repeat_image_block(fields, self._block, len(images)))
+        encoded = self._process(sentence, images if self._block is None else images[:1])
+        self._require_no_sentence_elsewhere(encoded)
+        fields = self._token_fields(encoded)
+        if self._block is not None:
+            fields = _repeat_image_block(fields, self._block, len(images))
+        return PromptTokens(fields=fields)
 
     def image_arguments(self, images: NDArray[np.uint8]) -> dict[str, torch.Tensor]:
         """The model's arguments for images `[I, h, w, 3]` that stand in one prompt."""
@@ -57,6 +60,15 @@ class PromptWriter:
         encoded = self._process("", images)
         tokens = self._token_fields(encoded)
         return {name: value for name, value in encoded.items() if name in self._arguments and name not in tokens}
+
+    def _require_no_sentence_elsewhere(self, encoded: Mapping[str, torch.Tensor]) -> None:
+        """Image arguments are made once for all sentences, so nothing of a sentence may lie in them."""
+        tokens = self._token_fields(encoded)
+        if second := [name for name in encoded if name in self._arguments - set(tokens) and name.endswith("input_ids")]:
+            raise VlasyncError(
+                f"{type(self._processor).__name__} writes the sentence a second time, as {second}, which vlasync has "
+                "no place for; use a VLM that reads it once"
+            )
 
     def _token_fields(self, encoded: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         shape = encoded["input_ids"].shape

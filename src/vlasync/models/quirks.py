@@ -63,6 +63,8 @@ QUIRKS: Mapping[str, Quirk] = {
     # BLIP-2's processor puts the places of its one image before the sentence. Its base model ends in vocabulary logits;
     # without the vocabulary layer these are the hidden states.
     "blip-2": Quirk(note="further cameras repeat the image block", image_block=ImageBlock(), hidden_states="logits"),
+    # Llama 4's base model is the one with vocabulary logits, too.
+    "llama4": Quirk(note="base model with its vocabulary layer taken out", hidden_states="logits"),
     # Florence-2's prompt and images are read by an encoder, in both directions; its decoder only starts an answer.
     "florence2": Quirk(
         note="[LRN] is read in the encoder; further cameras repeat the image block",

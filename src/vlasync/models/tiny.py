@@ -124,8 +124,17 @@ def build_tiny_vlm(family: Family, folder: Path, *, corpus: Sequence[str], size:
     return folder
 
 
-def _tokenizer(corpus: Sequence[str], vocabulary: int, special: Sequence[str], **names: str) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer; ids of `special` follow their order, from 0."""
+def train_tokenizer(
+    corpus: Sequence[str], vocabulary: int, special: Sequence[str], **names: Any
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on a few sentences.
+
+    Args:
+        corpus: the sentences; any other text still has tokens, byte by byte.
+        vocabulary: largest number of ordinary tokens.
+        special: special tokens; their ids follow their order, from 0.
+        names: which of them are `pad_token`, `unk_token`, ..., as transformers' tokenizers take them.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -148,7 +157,7 @@ def _build_smolvlm(corpus: Sequence[str], size: TinySize) -> tuple[PreTrainedMod
     """
     special = ["<unk>", "<|im_start|>", "<|im_end|>", "<image>", "<fake_token_around_image>", "<global-img>"]
     special += ["<end_of_utterance>"]
-    tokenizer = _tokenizer(
+    tokenizer = train_tokenizer(
         corpus, size.vocabulary, special, unk_token="<unk>", bos_token="<|im_start|>", pad_token="<|im_end|>"
     )
     images = Idefics3ImageProcessorPil(
@@ -172,7 +181,7 @@ def _build_smolvlm(corpus: Sequence[str], size: TinySize) -> tuple[PreTrainedMod
 def _build_paligemma(corpus: Sequence[str], size: TinySize) -> tuple[PreTrainedModel, ProcessorMixin]:
     """PaliGemma: SigLIP patches, linear projector, Gemma decoder with a bidirectional prefix."""
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<image>"]
-    tokenizer = _tokenizer(
+    tokenizer = train_tokenizer(
         corpus,
         size.vocabulary,
         special,
@@ -203,7 +212,7 @@ def _build_kosmos2(corpus: Sequence[str], size: TinySize) -> tuple[PreTrainedMod
     """Kosmos-2: CLIP patches, latent queries, decoder with sinusoidal positions."""
     # `<unk>` stands right before a run of ordinary ids: the processor writes image places as the ids that follow it.
     special = ["<s>", "<pad>", "</s>", "<unk>"]
-    tokenizer = _tokenizer(
+    tokenizer = train_tokenizer(
         corpus, size.vocabulary, special, bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
     images = CLIPImageProcessorPil(

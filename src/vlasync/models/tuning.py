@@ -84,9 +84,10 @@ def parts_of(vla: VLA) -> dict[str, list[nn.Parameter]]:
 
 
 def _vlm_part(vlm: VLM, name: str) -> str:
-    """Part of a VLM's parameter by the child it lies in: the one that embeds text decodes, the one named vis* sees."""
+    """Part of a VLM's parameter by the child it lies in: the one that embeds text decodes, the one named *vis* sees."""
     child = name.split(".")[0]
     module = getattr(vlm.model, child)
     if isinstance(module, nn.Module) and any(part is vlm.token_embedding for part in module.modules()):
         return "decoder"
-    return "vision" if child.startswith("vis") else "projector"
+    sees = "vis" in child and not any(word in child for word in ("proj", "embed", "align"))
+    return "vision" if sees else "projector"

@@ -137,6 +137,11 @@ class VLM(nn.Module):
         return isinstance(self._layout(1, torch.device("cpu")), ProcessorCalls)
 
     @property
+    def quirk(self) -> str:
+        """How the family departs from the rule, in words; empty for those that do not."""
+        return self._quirk.note
+
+    @property
     def is_causal(self) -> bool:
         """Whether the prompt's hidden states stay what they were when [LRN] follows."""
         return self._quirk.causal

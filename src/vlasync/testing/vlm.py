@@ -28,18 +28,18 @@ from vlasync.models.tuning import parts_of
 from vlasync.models.vla import VLA, VLAConfig
 from vlasync.models.vlm import VLM
 from vlasync.spec import Camera, Normalization, SyncSpec
+from vlasync.testing.families import SENTENCES
 from vlasync.types import Batch
 
 TOLERANCE = 1e-5
 """Largest difference of hidden states that should be equal, relative to the largest of them (or to 1)."""
 
-SENTENCES = ("open the drawer", "push the red block to the left side of the table", "lift the blue block")
-"""Instructions of different lengths, so that a batch of them is padded."""
-
 _CAMERAS = ("static", "gripper")
 _WINDOW = 3
 _PIXEL_TOLERANCE = 1e-4  # float32 normalisation in torch against numpy; a grey level is 4e-3 or more
-_BFLOAT16_TOLERANCE = 0.2  # 8 bits of mantissa through all layers; wrong masks or positions differ by more
+_BFLOAT16_TOLERANCE = (
+    0.5  # what random weights and sharp attention make of 8 bits of mantissa; nonsense differs by more
+)
 
 
 class BrokenClauseError(VlasyncError):
@@ -69,11 +69,17 @@ def check_vlm(vlm: VLM, *, seed: int = 0) -> tuple[ClauseResult, ...]:
 
     Args:
         vlm: in float32; its weights are left as they are.
-        seed: of images, states and of what is added to the VLM.
+        seed: of what is added to the VLM.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        vla = small_vla(vlm).eval()
+        return check_vla(small_vla(vlm))
+
+
+def check_vla(vla: VLA) -> tuple[ClauseResult, ...]:
+    """Try every clause on a VLA of two cameras, `static` and `gripper`, of which everything trains."""
+    vla.eval()
+    with torch.random.fork_rng(devices=[]):
         return tuple(_try(name, clause, vla) for name, clause in CLAUSES.items())
 
 
@@ -203,10 +209,10 @@ def bfloat16_runs(vla: VLA) -> str:
             coarse = _embed(vla, frames).float()
     if not all(bool(gradient.isfinite().all()) for gradient in gradients.values()):
         raise BrokenClauseError("gradients are not finite")
-    difference = _difference(coarse, exact)
+    difference = float((coarse - exact).norm() / exact.norm())
     if not difference < _BFLOAT16_TOLERANCE:
-        raise BrokenClauseError(f"hidden states differ from float32 by {difference:.1e}")
-    return f"within {difference:.0e} of float32"
+        raise BrokenClauseError(f"hidden states differ from float32 by {difference:.1%}")
+    return f"within {difference:.1%} of float32"
 
 
 def checkpointing_equals_plain(vla: VLA) -> str:
@@ -215,10 +221,10 @@ def checkpointing_equals_plain(vla: VLA) -> str:
     model.train()  # transformers checkpoints in training mode alone
     try:
         plain = _gradients(vla)
-        model.gradient_checkpointing_enable()
+        model.activation_checkpointing_enable()
         again = _gradients(vla)
     finally:
-        model.gradient_checkpointing_disable()
+        model.activation_checkpointing_disable()
         vla.eval()
     if plain.keys() != again.keys():
         raise BrokenClauseError(f"gradients of {len(plain.keys() ^ again.keys())} parameters come or go")
