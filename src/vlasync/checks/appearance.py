@@ -160,16 +160,17 @@ def _preview(episode: Episode, count: int) -> _Preview:
 
 def _in_place(small: Small, cameras: Mapping[str, Camera]) -> Small:
     """Thumbnails of an episode, with a fixed camera and one on the hand exchanged back where they were exchanged."""
-    fixed = [name for name, camera in cameras.items() if not in_hand(camera)]
-    hand = [name for name, camera in cameras.items() if in_hand(camera)]
+    fixed = [name for name in small if not in_hand(cameras[name])]
+    hand = [name for name in small if in_hand(cameras[name])]
     if len(fixed) != 1 or len(hand) != 1 or not is_exchanged(_change(small[fixed[0]]), _change(small[hand[0]])):
         return small
     return exchanged(small, fixed[0], hand[0])
 
 
 def _change(small: NDArray[np.float32]) -> float:
-    """Mean change of an image to the next, in grey levels."""
-    return float(np.abs(np.diff(small, axis=0)).mean())
+    """Mean change of a telling image to the next, in grey levels; 0 where there are none."""
+    changes = np.abs(np.diff(small, axis=0))[Stillness.of(small).steps]
+    return float(changes.mean()) if len(changes) else 0.0
 
 
 def _learn(camera: Camera, name: str, previews: Sequence[_Preview]) -> CameraAppearance | None:

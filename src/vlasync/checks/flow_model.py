@@ -40,6 +40,7 @@ class FlowModel:
         weights: `[7, 6]` cells per unit of `hand_motion`.
         precision: `[6, 6]` inverse of the residuals' covariance.
         errors: `[7, 6]` standard errors of the weights.
+        misfit: mean negative score of what it was learnt from.
         explained: share of the motion at the centre of the image that follows from the hand's, 0..1.
         evidence: log-likelihood per frame of what it was learnt from, up to a constant.
     """
@@ -47,6 +48,7 @@ class FlowModel:
     weights: NDArray[np.float64]
     precision: NDArray[np.float64]
     errors: NDArray[np.float64]
+    misfit: float
     explained: float
     evidence: float
 
@@ -82,6 +84,7 @@ class FlowModel:
             weights=weights.astype(np.float64),
             precision=precision.astype(np.float64),
             errors=np.sqrt(ALIKE_FRAMES * np.outer(certain, variance)),
+            misfit=float(-scores.mean()),
             explained=float(1 - left / shown) if shown else 0.0,
             evidence=float(scores.mean() + np.linalg.slogdet(precision)[1] / 2),
         )
@@ -90,17 +93,22 @@ class FlowModel:
         """How much better the images of an episode follow the hand at each lag than at lag 0: log-likelihood ratios.
 
         Each lag is compared with lag 0 on the steps `[T - 1]` of the flow that have a motion at both, so that no lag
-        gains by leaving out steps that are hard to explain.
+        gains by leaving out steps that are hard to explain. Where even the best lag fits worse than what was learnt
+        from (a drawer that fills the image and moves with the hand), all ratios shrink by as much (quasi-likelihood).
         """
         in_step = self.scores(flow, motion)
-        gains = {}
+        gains, misfits = {}, {}
         for lag in LAGS:
             shifted = np.full(len(flow), np.nan)
             first, stop = max(lag, 0), min(len(flow), len(flow) + lag)
             if first < stop:
                 shifted[first:stop] = self.scores(flow[first:stop], motion[first - lag : stop - lag])
             gains[lag] = float(np.nansum(shifted - in_step))
-        return gains
+            known = shifted[np.isfinite(shifted)]
+            misfits[lag] = -float(known.mean()) if len(known) else 0.0
+        best = max(gains, key=gains.__getitem__)
+        dispersion = max(1.0, misfits[best] / max(self.misfit, PRECISE))
+        return {lag: gain / dispersion for lag, gain in gains.items()}
 
     def log_likelihood(self, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> float:
         """How well the images of an episode follow the hand, up to a constant, at the lag at which they do it best."""

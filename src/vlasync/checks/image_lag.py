@@ -25,7 +25,7 @@ DECISIVE = 8.0
 """Difference of log-likelihoods that decides about an episode; see above."""
 
 LOUDEST = 3 * DECISIVE
-"""Most that one episode counts in the sum over all, so that a long one does not speak for the others."""
+"""Most that one episode counts against a lag in the sum over all, so that a long one does not speak for the others."""
 
 ALIKE = 2.0
 """Log-likelihoods are divided by this before they become a confidence: neighbouring residuals are alike."""
@@ -48,7 +48,7 @@ class LagEvidence:
         if model.log_likelihood(flow, motion) - model.log_likelihood(flow, np.zeros_like(motion)) < DECISIVE:
             return  # what these images show has nothing to do with the hand, at any lag
         for other, gain in gains.items():
-            self._sum[other] += float(np.clip(gain, -LOUDEST, LOUDEST))
+            self._sum[other] += max(gain - gains[lag], -LOUDEST)
         if gains[lag] > DECISIVE:
             self._add(self._decided[lag], f"{name}, {self._camera}", lag, gains)
 
@@ -62,7 +62,7 @@ class LagEvidence:
     def problems(self) -> list[Problem]:
         """The lag of all episodes as one problem, where there is one; and episodes that have another."""
         common = max(self._sum, key=self._sum.__getitem__)
-        if self._sum[common] <= DECISIVE:
+        if self._sum[common] - self._sum[0] <= DECISIVE:
             common = 0
         found = [problem for lag, part in self._decided.items() if lag != common for problem in part.problems()]
         if common:
