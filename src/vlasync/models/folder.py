@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -22,6 +23,7 @@ from vlasync.actions.normalization import Normalizer
 from vlasync.errors import CheckpointError, VlasyncError
 from vlasync.files import whole_folder
 from vlasync.models.heads.kinds import head_config
+from vlasync.models.layout import PromptLayout
 from vlasync.models.losses import LossConfig
 from vlasync.models.tuning import Tuning
 from vlasync.models.vla import VLA, VLAConfig
@@ -105,10 +107,16 @@ def _read_config(path: Path) -> VLAConfig:
             **{
                 **raw,
                 "cameras": tuple(raw["cameras"]),
+                "image_size": tuple(raw["image_size"]) if raw["image_size"] else None,
                 "head": head_config(**raw["head"]),
                 "loss": LossConfig(**raw["loss"]),
                 "tuning": Tuning(**raw["tuning"]),
+                "prompt": _read_prompt(raw.get("prompt")),
             }
         )
     except (json.JSONDecodeError, TypeError, KeyError, VlasyncError) as error:
         raise CheckpointError(f"{path}: not a VLA config of this version ({error})") from error
+
+
+def _read_prompt(raw: dict[str, Any] | None) -> PromptLayout | None:
+    return None if raw is None else PromptLayout(parts=tuple(raw["parts"]), text=raw["text"])

@@ -1,4 +1,4 @@
-"""Where the action tokens [LRN] stand: `<the VLM's own prompt> [state] [LRN] ... [LRN] <padding>`.
+"""Where the action tokens [LRN] stand: `<prompt> [state] [LRN] ... [LRN] <padding>`, the VLM's own prompt as a rule.
 
 [LRN] and the state token are real special tokens of the tokenizer, but their embeddings are parameters of the VLA, put
 in place of the text embedding's output. So they train while the backbone is frozen, and the text table is not touched.
@@ -15,6 +15,8 @@ import torch
 from torch import nn
 
 from vlasync.errors import VlasyncError
+from vlasync.models.layout import PromptLayout
+from vlasync.models.prompt import PromptTokens
 from vlasync.models.state import StateEncoder
 from vlasync.models.vlm import VLM
 from vlasync.spec import TokenLayout
@@ -48,7 +50,15 @@ class TokenBatch:
 class ActionTokens(nn.Module):
     """The learnable [LRN] and the optional state token at the end of a VLM's prompt."""
 
-    def __init__(self, vlm: VLM, *, latent: int, num_images: int, state: StateEncoder | None) -> None:
+    def __init__(
+        self,
+        vlm: VLM,
+        *,
+        latent: int,
+        num_images: int,
+        state: StateEncoder | None,
+        prompt: PromptLayout | None = None,
+    ) -> None:
         """Add the tokens to the VLM's tokenizer and create their embeddings.
 
         Args:
@@ -56,12 +66,14 @@ class ActionTokens(nn.Module):
             latent: number n of [LRN] per frame.
             num_images: images per prompt.
             state: encoder of the state token, or None for no such token.
+            prompt: what they follow instead of the VLM's own prompt.
         """
         super().__init__()
         if latent < 1:
             raise VlasyncError(f"latent is {latent}; a frame needs at least 1 action token")
         self._vlm = (vlm,)  # in a tuple, so that it does not become a submodule a second time
         self._num_images = num_images
+        self._layout = prompt
         self._first_id, self._ids = _add_tokens(vlm, latent, with_state=state is not None)
         self.state = state
         self.embeddings = nn.Parameter(_like_text(vlm, latent))  # [n, D]
@@ -69,7 +81,8 @@ class ActionTokens(nn.Module):
     @property
     def layout(self) -> TokenLayout:
         """The order of the sequence in words, for the SyncSpec."""
-        names = "prompt [state] [LRN]" if self.state is not None else "prompt [LRN]"
+        prompt = "prompt" if self._layout is None else self._layout.words
+        names = f"{prompt} [state] [LRN]" if self.state is not None else f"{prompt} [LRN]"
         return TokenLayout(layout=names, latent=len(self.embeddings))
 
     def assemble(self, sentences: Sequence[str], device: torch.device) -> TokenBatch:
@@ -111,9 +124,15 @@ class ActionTokens(nn.Module):
             for handle in handles:
                 handle.remove()
 
+    def _prompt(self, sentence: str) -> PromptTokens:
+        vlm = self._vlm[0]
+        if self._layout is None:
+            return vlm.prompt(sentence, self._num_images)
+        return self._layout.tokens(vlm, sentence, self._num_images)
+
     def _pad(self, sentences: Sequence[str]) -> TokenBatch:
         vlm = self._vlm[0]
-        prompts = [vlm.prompt(sentence, self._num_images) for sentence in sentences]
+        prompts = [self._prompt(sentence) for sentence in sentences]
         extra = len(self._ids)
         length = max(len(prompt) for prompt in prompts) + extra
         fields: dict[str, torch.Tensor] = {}

@@ -15,6 +15,7 @@ from vlasync.models.chunks import ChunkPrediction, ChunkTarget
 from vlasync.models.heads.head import HeadConfig, HeadShape, PolicyHead, Stream
 from vlasync.models.heads.lstm import LSTMHeadConfig
 from vlasync.models.images import prepare_images
+from vlasync.models.layout import PromptLayout
 from vlasync.models.losses import LossConfig, LossTerms
 from vlasync.models.sequence import ActionTokens
 from vlasync.models.state import StateEncoder
@@ -34,10 +35,12 @@ class VLAConfig:
         chunk_size: K, actions predicted for each frame.
         latent: n, action tokens [LRN] per frame.
         use_state: give the robot's state as a token before [LRN].
+        image_size: height and width in px of the images, for a VLM that takes any size; see `VLM`.
         shift_px: camera -> largest random shift in training, in pixels of the recorded images; one shift per window.
         head: which policy head, and its size.
         loss: terms of the loss.
         tuning: what trains.
+        prompt: a prompt of another order; None is the VLM's own.
     """
 
     cameras: tuple[str, ...] = ("static", "gripper")
@@ -45,10 +48,12 @@ class VLAConfig:
     chunk_size: int = 10
     latent: int = 1
     use_state: bool = True
+    image_size: tuple[int, int] | None = None
     shift_px: Mapping[str, int] = field(default_factory=lambda: {"static": 10, "gripper": 4})
     head: HeadConfig = field(default_factory=LSTMHeadConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     tuning: Tuning = field(default_factory=Tuning)
+    prompt: PromptLayout | None = None
 
 
 def build_vla(
@@ -65,7 +70,8 @@ def build_vla(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return VLA(VLM.from_pretrained(name_or_path, attention=attention), config, spec)
+        vlm = VLM.from_pretrained(name_or_path, attention=attention, image_size=config.image_size)
+        return VLA(vlm, config, spec)
 
 
 class VLA(nn.Module):
@@ -102,6 +108,7 @@ class VLA(nn.Module):
             latent=config.latent,
             num_images=len(config.cameras),
             state=StateEncoder(spec, vlm.hidden_size) if config.use_state else None,
+            prompt=config.prompt,
         )
         self.head: PolicyHead = config.head.build(
             HeadShape(
