@@ -1,6 +1,6 @@
-"""The command line: `vlasync demo | record | check | train | evaluate`.
+"""The command line: `vlasync demo | record | check | train | evaluate | vlm`.
 
-Exit codes: 0 all is well, 1 the audit found problems, 2 wrong use or unreadable data, 130 stopped with Ctrl-C.
+Exit codes: 0 all is well, 1 audit or contract found problems, 2 wrong use or unreadable data, 130 stopped with Ctrl-C.
 Imports stand inside the commands, so that `--help` does not wait for torch.
 """
 
@@ -195,9 +195,42 @@ def evaluate(
     return 0
 
 
+def vlm(
+    name_or_path: Positional[str],
+    *,
+    tuning: Literal["full", "lora", "frozen"] = "full",
+    image_size: tuple[int, int] | None = None,
+    contract: bool = True,
+) -> int:
+    """Look a VLM over: can it carry a policy, what of it would train, and how much memory does that take?
+
+    Exit code 0: it keeps the contract, 1: a clause fails, 2: it cannot be loaded.
+
+    For example:
+
+        vlasync vlm HuggingFaceTB/SmolVLM-256M-Instruct
+        vlasync vlm Qwen/Qwen3-VL-2B-Instruct --tuning lora --image-size 224 224
+        vlasync vlm runs/demo/vlm --no-contract
+
+    Args:
+        name_or_path: an image-text-to-text model of transformers, by Hugging Face name or folder.
+        tuning: what would train.
+        image_size: height and width in px of the images, for a VLM that takes any size.
+        contract: try the contract between a VLM and a policy, in float32 on the CPU.
+    """
+    from vlasync.models.tuning import Tuning
+    from vlasync.models.vlm import VLM
+    from vlasync.testing.vlm_report import report_vlm
+
+    loaded = VLM.from_pretrained(name_or_path, image_size=image_size)
+    report = report_vlm(loaded, Tuning(mode=tuning), contract=contract)
+    report.print(console)
+    return 0 if report.passed else 1
+
+
 DESCRIPTION = "Turn any Hugging Face vision-language model into a robot policy, with image, text and action in step."
 
-COMMANDS = {"demo": demo, "record": record, "check": check, "train": train, "evaluate": evaluate}
+COMMANDS = {"demo": demo, "record": record, "check": check, "train": train, "evaluate": evaluate, "vlm": vlm}
 
 
 def main(arguments: list[str] | None = None) -> None:

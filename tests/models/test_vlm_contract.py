@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from vlasync.models.quirks import QUIRKS
 from vlasync.models.vlm import VLM
@@ -116,6 +117,16 @@ def test_a_broken_vlm_is_noticed(breakage, clauses, tmp_path):
     vlm.forward = breakage(vlm, vlm.forward)
     failed = {result.clause for result in check_vlm(vlm) if not result.passed}
     assert clauses <= failed
+
+
+def test_weights_that_are_not_there_are_noticed(tmp_path):
+    load("llava", tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    name = next(name for name in weights if "projector" in name)
+    del weights[name]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    failed = {result.clause: result for result in check_vlm(VLM.from_pretrained(tmp_path)) if not result.passed}
+    assert name.removeprefix("model.") in failed["weights"].measured
 
 
 def test_a_clause_that_raises_is_a_finding(tmp_path):

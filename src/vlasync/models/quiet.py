@@ -1,4 +1,4 @@
-"""transformers without its bars for loading and writing weights, which would tear vlasync's own bars apart."""
+"""transformers without its bars and reports for loading and writing weights, among which vlasync's own would drown."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from transformers.utils import logging
 
 
 @contextmanager
-def without_bars() -> Iterator[None]:
-    """Within the block transformers shows no progress bars; downloads still do."""
-    shown = logging.is_progress_bar_enabled()
+def quiet_transformers() -> Iterator[None]:
+    """Within the block transformers shows no progress bars, and no messages but errors; downloads still have bars."""
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()

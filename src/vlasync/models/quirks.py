@@ -38,6 +38,7 @@ class Quirk:
         image_block: the part of a prompt to repeat for further cameras; None where the prompt has one placeholder per
             image.
         inserted: token field -> its value at [LRN] and the state token; a field that is not named is 0 there.
+        key_mapping: pattern in the names of a checkpoint's weights -> what stands there in the base model.
         hidden_states: field of the model's output that holds the hidden states of the prompt.
         causal: whether the prompt's hidden states stay what they were when [LRN] follows.
     """
@@ -46,6 +47,7 @@ class Quirk:
     processor_options: Mapping[str, str] = field(default_factory=dict)
     image_block: ImageBlock | None = None
     inserted: Mapping[str, int] = field(default_factory=dict)
+    key_mapping: Mapping[str, str] = field(default_factory=dict)
     hidden_states: str = "last_hidden_state"
     causal: bool = True
 
@@ -63,6 +65,8 @@ QUIRKS: Mapping[str, Quirk] = {
     # BLIP-2's processor puts the places of its one image before the sentence. Its base model ends in vocabulary logits;
     # without the vocabulary layer these are the hidden states.
     "blip-2": Quirk(note="further cameras repeat the image block", image_block=ImageBlock(), hidden_states="logits"),
+    # LightOnOCR's base model does not say under which prefix its weights lie in a checkpoint.
+    "lighton_ocr": Quirk(note="weights are found under another name", key_mapping={r"^model\.": ""}),
     # Llama 4's base model is the one with vocabulary logits, too.
     "llama4": Quirk(note="base model with its vocabulary layer taken out", hidden_states="logits"),
     # Florence-2's prompt and images are read by an encoder, in both directions; its decoder only starts an answer.

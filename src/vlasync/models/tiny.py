@@ -35,7 +35,7 @@ from transformers import (
 from transformers.image_utils import PILImageResampling
 
 from vlasync.errors import VlasyncError
-from vlasync.models.quiet import without_bars
+from vlasync.models.quiet import quiet_transformers
 
 Family = Literal["smolvlm", "paligemma", "kosmos2"]
 
@@ -118,7 +118,7 @@ def build_tiny_vlm(family: Family, folder: Path, *, corpus: Sequence[str], size:
         torch.manual_seed(seed)
         model, processor = _BUILDERS[family](corpus, size)
     folder.mkdir(parents=True, exist_ok=True)
-    with without_bars():
+    with quiet_transformers():
         model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder

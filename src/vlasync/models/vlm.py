@@ -23,8 +23,9 @@ from vlasync.models.images import levels_of, transform_of
 from vlasync.models.pixels import PixelLayout, ProcessorCalls, learn_layout
 from vlasync.models.processor import load_processor
 from vlasync.models.prompt import PromptTokens, PromptWriter
-from vlasync.models.quiet import without_bars
+from vlasync.models.quiet import quiet_transformers
 from vlasync.models.quirks import quirk_of
+from vlasync.progress import error_console
 from vlasync.spec import ImageTransform
 
 Attention = Literal["eager", "sdpa"]
@@ -40,6 +41,7 @@ class VLM(nn.Module):
         model: the base model of transformers, without vocabulary logits.
         processor: its processor.
         image_transform: what `forward` expects to have been done to the cameras' pixels.
+        missing_weights: names of the weights that a pretrained VLM lacked, and which are random.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class VLM(nn.Module):
             model.set_output_embeddings(nn.Identity())  # no logits over the vocabulary
         self.model = model
         self.processor = processor
+        self.missing_weights: tuple[str, ...] = ()
         self._quirk = quirk_of(model.config)
         self._writer = PromptWriter(processor, model)
         self._prompts: dict[tuple[str, int], PromptTokens] = {}
@@ -86,11 +89,23 @@ class VLM(nn.Module):
         """
         processor = load_processor(name_or_path)
         try:
-            with without_bars():
-                model = AutoModel.from_pretrained(name_or_path, attn_implementation=attention, dtype=dtype)
+            with quiet_transformers():
+                quirk = quirk_of(AutoConfig.from_pretrained(name_or_path))
+                model, loading = AutoModel.from_pretrained(
+                    name_or_path,
+                    attn_implementation=attention,
+                    dtype=dtype,
+                    key_mapping=dict(quirk.key_mapping) or None,
+                    output_loading_info=True,
+                )
         except (OSError, ValueError) as error:
             raise _not_loadable("VLM", name_or_path, error) from error
-        return cls(model, processor, image_size=image_size)
+        vlm = cls(model, processor, image_size=image_size)
+        vlm.missing_weights = tuple(sorted(loading["missing_keys"]))
+        if vlm.missing_weights:
+            count, first = len(vlm.missing_weights), vlm.missing_weights[0]
+            error_console.print(f"{name_or_path}: {count} weights are not there and start at random, first {first}")
+        return vlm
 
     @classmethod
     def from_config(

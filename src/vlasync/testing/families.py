@@ -21,7 +21,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel, PreTrainedTokenizerFast
 
 from vlasync.models.processor import UnusedVideoProcessor, for_still_images
-from vlasync.models.quiet import without_bars
+from vlasync.models.quiet import quiet_transformers
 from vlasync.models.tiny import train_tokenizer
 
 SENTENCES = ("open the drawer", "push the red block to the left side of the table", "lift the blue block")
@@ -93,7 +93,7 @@ def build_family(name: str, family: Family, folder: Path, *, seed: int = 0) -> P
         model = AutoModelForImageTextToText.from_config(config)
         _redraw(model)
     folder.mkdir(parents=True, exist_ok=True)
-    with without_bars():
+    with quiet_transformers():
         model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder

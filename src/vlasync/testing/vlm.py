@@ -106,6 +106,13 @@ def small_vla(vlm: VLM) -> VLA:
     return VLA(vlm, config, raw.replace(normalization=statistics))
 
 
+def weights_are_complete(vla: VLA) -> str:
+    """Every weight of the base model came from the checkpoint; one that did not would be random."""
+    if missing := vla.vlm.missing_weights:
+        raise BrokenClauseError(f"{len(missing)} are missing, first {missing[0]}")
+    return "all there"
+
+
 @torch.no_grad()
 def pixels_are_the_processors(vla: VLA) -> str:
     """Images of the VLM's size become the arguments that its own processor makes of them."""
@@ -235,6 +242,7 @@ def checkpointing_equals_plain(vla: VLA) -> str:
 
 
 CLAUSES: Mapping[str, Callable[[VLA], str]] = {
+    "weights": weights_are_complete,
     "pixels": pixels_are_the_processors,
     "prompt": prompt_is_unchanged,
     "padding": padding_and_batch_mates,
