@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from vlasync.checks.units import in_declared_unit, measured_pose
 from vlasync.types import Episode
 
 MOVING_LEVELS = 4.0
@@ -74,11 +75,10 @@ def hand_motion(episode: Episode, *, in_hand: bool) -> NDArray[np.float64]:
     Translation and rotation vector of the TCP in world axes, or in its own where `in_hand`; and the change of the
     gripper's width.
     """
-    spec, state = episode.spec, episode.state
-    position = state[:, spec.state_slice("tcp_position")]
-    turned = Rotation.from_euler("xyz", state[:, spec.state_slice("tcp_euler")])
-    width = state[:, spec.state_slice("gripper_width")]
-    moved = np.diff(position, axis=0)
+    pose = measured_pose(episode)
+    turned = Rotation.from_euler("xyz", pose[:, 3:])
+    width = in_declared_unit(episode, "gripper_width")
+    moved = np.diff(pose[:, :3], axis=0)
     rotation = (turned[1:] * turned[:-1].inv()).as_rotvec()
     if in_hand:
         moved, rotation = turned[:-1].inv().apply(moved), turned[:-1].inv().apply(rotation)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlasync.checks.findings import Findings, Pictures, name_frames
+from vlasync.checks.units import in_declared_unit
 from vlasync.checks.views import UPRIGHT
 from vlasync.types import Episode
 
@@ -72,7 +73,7 @@ def check_still(
             f"images of `{camera}` are black, or of one colour all over",
             "leave these frames out; look for a camera that starts late, is covered or unplugged",
         )
-    position = episode.state[:, episode.spec.state_slice("tcp_position")]
+    position = in_declared_unit(episode, "tcp_position")
     for first, last in _runs(still.repeated):
         path = np.linalg.norm(np.diff(position[first - 1 : last + 1], axis=0), axis=1).sum()
         if path > MOVED_M:

@@ -43,11 +43,13 @@ class UnitsCheck(Detector):
 
 def measured_pose(episode: Episode) -> NDArray[np.float64]:
     """Poses `[T, 6]` in metres and radians (extrinsic xyz Euler angles, world), whatever unit the state is in."""
-    parts = []
-    for name in ("tcp_position", "tcp_euler"):
-        part = next(part for part in episode.spec.state_layout if part.name == name)
-        parts.append(episode.state[:, part.start : part.stop] * unit_size(episode.state, part))
-    return np.concatenate(parts, axis=1)
+    return np.concatenate([in_declared_unit(episode, name) for name in ("tcp_position", "tcp_euler")], axis=1)
+
+
+def in_declared_unit(episode: Episode, name: str) -> NDArray[np.float64]:
+    """A named part of the state `[T, n]` in the unit that it is declared in, whatever unit it is in."""
+    part = next(part for part in episode.spec.state_layout if part.name == name)
+    return episode.state[:, part.start : part.stop] * unit_size(episode.state, part)
 
 
 def unit_size(state: NDArray[np.float64], part: StateSlice) -> float:
