@@ -38,8 +38,8 @@ SHADES = 8
 """Shades per channel that a palette tells apart."""
 
 DECISIVE_NATS = 0.3
-"""Evidence per cell for one order of colours. Every clean episode of the play table has 1.8 or more, 7 in the median, and
-0.8 where one episode in sixteen of the preview is recoloured; red and blue exchanged turn its sign."""
+"""Evidence per cell for one order of colours. Every clean episode of the play table has 1.8 or more, 7 in the median,
+and 0.8 where one episode in sixteen of the preview is recoloured; red and blue exchanged turn its sign."""
 
 Small = Mapping[str, NDArray[np.float32]]
 """Camera name -> `[T, 3, h, w]` thumbnails of an episode."""
