@@ -59,6 +59,16 @@ def test_any_order_with_repeats_and_constants_is_learned(places, count):
     assert torch.equal(got["grid"], torch.cat([one["grid"] for one in expected]))
 
 
+def test_indices_that_count_on_through_a_batch_are_learned():
+    def process(images):
+        places = torch.arange(4 * len(images)).reshape(-1, 4)
+        places[:, 3] = -1  # no place
+        return {"pixel_values": normalised(images), "places": places}
+
+    got = learn_layout(process, TRANSFORM, 2)(prepared(noise(3, 2)))["places"]
+    assert torch.equal(got, process(np.zeros((6, 6, 4, 3), dtype=np.uint8))["places"])
+
+
 def test_pixels_in_their_own_order_need_no_gather():
     layout = learn_layout(lambda images: {"pixel_values": normalised(images)}, TRANSFORM, 2)
     assert layout.moved["pixel_values"].source is None

@@ -8,8 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from vlasync.models.quirks import QUIRKS
 from vlasync.models.vlm import VLM
-from vlasync.testing.families import build_family
-from vlasync.testing.family_table import FAMILIES
+from vlasync.testing.families import FAMILIES, build_family
 from vlasync.testing.vlm import CLAUSES, check_vlm
 
 
@@ -17,7 +16,7 @@ def load(name: str, folder: Path) -> VLM:
     family = FAMILIES[name]
     if not family.available:
         pytest.skip(f"{family.images} needs {family.needs}")
-    return VLM.from_pretrained(build_family(name, family, folder), image_size=family.image_size)
+    return VLM.from_pretrained(build_family(name, folder), image_size=family.image_size)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

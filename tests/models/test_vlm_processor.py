@@ -1,23 +1,25 @@
-"""Processors load without torchvision, and keep what they are not used for."""
+"""Processors load for still images, and keep what they are not used for."""
 
 import json
 
+import numpy as np
 import pytest
-from transformers import Qwen2VLImageProcessorPil
+import torch
+from transformers import PreTrainedConfig, Qwen2VLImageProcessorPil
 
 from vlasync.errors import VlasyncError
 from vlasync.models.processor import UnusedVideoProcessor, load_processor
+from vlasync.models.prompt import PromptWriter
 from vlasync.models.vlm import VLM
 from vlasync.testing.families import build_family
-from vlasync.testing.family_table import FAMILIES
 
 
 @pytest.fixture
 def qwen(tmp_path):
-    return build_family("qwen2_vl", FAMILIES["qwen2_vl"], tmp_path / "qwen")
+    return build_family("qwen2_vl", tmp_path / "qwen")
 
 
-def test_a_processor_for_videos_too_loads_without_torchvision(qwen):
+def test_a_processor_for_videos_too_loads_for_still_images(qwen):
     processor = load_processor(qwen)
     assert type(processor).__name__ == "Qwen2VLProcessor"
     assert isinstance(processor.video_processor, UnusedVideoProcessor)
@@ -44,6 +46,30 @@ def test_a_tokenizer_alone_is_refused(qwen, tmp_path):
     tokenizer_config.write_text(json.dumps(settings))
     with pytest.raises(VlasyncError, match="image_processor"):
         load_processor(tmp_path / "words")
+
+
+class TwoReaders:
+    """A model that reads the sentence in two places, as those with a text-conditioned Q-Former do."""
+
+    config = PreTrainedConfig()
+
+    def forward(self, input_ids, pixel_values, qformer_input_ids):
+        pass
+
+
+class WritesTwice:
+    image_processor = None
+    image_token = "<image>"
+
+    def __call__(self, images, text, return_tensors):
+        ids = torch.ones(1, len(text[0]), dtype=torch.long)
+        return {"input_ids": ids, "qformer_input_ids": ids[:, 3:], "pixel_values": torch.zeros(1, 3, 4, 4)}
+
+
+def test_a_sentence_that_is_written_twice_is_refused():
+    writer = PromptWriter(WritesTwice(), TwoReaders())
+    with pytest.raises(VlasyncError, match="qformer_input_ids"):
+        writer.tokens("open the drawer", np.zeros((1, 4, 4, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("size", [(32, 32), (32, 64), (48, 48)])

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 
 from vlasync.models.images import prepare_images
 from vlasync.spec import ImageTransform
+
+_Argument = TypeVar("_Argument", "PixelArgument", "FixedArgument")
 
 Process = Callable[[NDArray[np.uint8]], Mapping[str, torch.Tensor]]
 """Images of one frame, `[I, h, w, 3]` uint8 -> the model's arguments for them, made by the VLM's own processor."""
@@ -53,34 +56,46 @@ class PixelArgument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FixedArgument:
+    """One argument that is the same for all images of one size, for one frame: grids, sizes, masks, indices.
+
+    Attributes:
+        value: for the first frame.
+        step: what each further frame adds to it, where indices count on through a batch; None where nothing does.
+    """
+
+    value: torch.Tensor
+    step: torch.Tensor | None
+
+    def __call__(self, count: int) -> torch.Tensor:
+        """The argument for `count` frames, one behind the other."""
+        if self.step is None:
+            return torch.cat([self.value] * count)
+        return torch.cat([self.value + frame * self.step for frame in range(count)])
+
+
+@dataclass(frozen=True, kw_only=True)
 class PixelLayout:
     """Arguments for the images of frames, by a learned layout.
 
     Attributes:
         moved: argument -> how it is made of pixels.
-        fixed: argument -> its value for one frame, the same for all images of one size (grids, sizes, masks).
+        fixed: argument -> what it is without looking at them.
     """
 
     moved: Mapping[str, PixelArgument]
-    fixed: Mapping[str, torch.Tensor]
+    fixed: Mapping[str, FixedArgument]
 
     def __call__(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Arguments for N frames from `[N, I, 3, h, w]` normalised pixels."""
         made = {name: argument(pixels) for name, argument in self.moved.items()}
-        return made | {name: torch.cat([value] * len(pixels)) for name, value in self.fixed.items()}
+        return made | {name: argument(len(pixels)) for name, argument in self.fixed.items()}
 
     def to(self, device: torch.device) -> PixelLayout:
         """The same layout on `device`."""
         return PixelLayout(
-            moved={
-                name: PixelArgument(
-                    shape=argument.shape,
-                    source=None if argument.source is None else argument.source.to(device),
-                    constant=None if argument.constant is None else argument.constant.to(device),
-                )
-                for name, argument in self.moved.items()
-            },
-            fixed={name: value.to(device) for name, value in self.fixed.items()},
+            moved={name: _moved_to(device, argument) for name, argument in self.moved.items()},
+            fixed={name: _moved_to(device, argument) for name, argument in self.fixed.items()},
         )
 
 
@@ -119,7 +134,11 @@ def learn_layout(process: Process, transform: ImageTransform, num_images: int) -
             for name, source in sources.items()
             if source is not None
         },
-        fixed={name: value for name, value in black.items() if name not in moved},
+        fixed={
+            name: FixedArgument(value=value, step=_step(process, shape, name, value))
+            for name, value in black.items()
+            if name not in moved
+        },
     )
     return layout if _agrees(layout, process, transform, shape) else None
 
@@ -149,6 +168,21 @@ def _argument(source: torch.Tensor, black: torch.Tensor, total: int) -> PixelArg
         source=None if in_order else source.clamp(min=0),
         constant=None if bool((source >= 0).all()) else constant,
     )
+
+
+def _step(process: Process, shape: tuple[int, ...], name: str, value: torch.Tensor) -> torch.Tensor | None:
+    """What a second frame's images add to an argument when they follow those of the first; None for nothing."""
+    twice = process(_as_images(np.zeros((2 * shape[0], *shape[1:]), dtype=np.uint8)))[name]
+    if len(twice) != 2 * len(value) or value.dtype == torch.bool:
+        return None
+    step = twice[len(value) :] - value
+    return step if bool(step.any()) else None
+
+
+def _moved_to(device: torch.device, argument: _Argument) -> _Argument:
+    """The same argument with its tensors on `device`."""
+    values = {field.name: getattr(argument, field.name) for field in fields(argument)}
+    return replace(argument, **{name: value.to(device) for name, value in values.items() if torch.is_tensor(value)})
 
 
 def _agrees(layout: PixelLayout, process: Process, transform: ImageTransform, shape: tuple[int, ...]) -> bool:

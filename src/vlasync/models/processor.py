@@ -1,7 +1,7 @@
 """A VLM's own processor, loaded so that still images suffice.
 
 Processors of families that also see videos insist on a video processor, and every video processor of transformers
-needs torchvision. A robot's cameras give still images, so without torchvision its place is left empty.
+needs torchvision. A robot's cameras give still images, so its place is left empty, with or without torchvision.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transformers import (
     ProcessorMixin,
 )
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
-from transformers.utils import PushToHubMixin, is_torchvision_available
+from transformers.utils import PushToHubMixin
 
 from vlasync.errors import VlasyncError
 
@@ -76,8 +76,6 @@ def for_still_images(processor: type[ProcessorMixin]) -> type[ProcessorMixin]:
 
 
 def _load(name_or_path: str | Path) -> ProcessorMixin:
-    if is_torchvision_available():
-        return AutoProcessor.from_pretrained(name_or_path)
     settings, _ = ProcessorMixin.get_processor_dict(name_or_path)
     processor = _processor_class(name_or_path, settings)
     if processor is None or "video_processor" not in processor.get_attributes():

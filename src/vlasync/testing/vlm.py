@@ -122,7 +122,7 @@ def pixels_are_the_processors(vla: VLA) -> str:
     got = vla.vlm.image_arguments(_pixels(vla, frames))
     if odd := [name for name in expected.keys() | got.keys() if _shape(expected, name) != _shape(got, name)]:
         raise BrokenClauseError(f"other arguments or shapes: {', '.join(odd)}")
-    difference = max(float((got[name].cpu().double() - value).abs().max()) for name, value in expected.items())
+    difference = max(float((got[name].cpu().double() - value.double()).abs().max()) for name, value in expected.items())
     if difference > _PIXEL_TOLERANCE:
         raise BrokenClauseError(f"differ by {difference:.1e}")
     return "by the processor itself, frame by frame" if vla.vlm.calls_processor else f"within {difference:.0e}, batched"

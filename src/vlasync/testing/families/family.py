@@ -1,12 +1,4 @@
-"""Tiny random VLMs of many families, from their real config, model and processor classes, to try code against.
-
-Example::
-
-    folder = build_family("qwen3_vl", tmp_path)
-    results = check_vlm(VLM.from_pretrained(folder, image_size=FAMILIES["qwen3_vl"].image_size))
-
-Nothing is fetched from anywhere. A folder loads by transformers' Auto classes as a downloaded model does.
-"""
+"""A family's tiny random VLM: what makes it, and its making."""
 
 from __future__ import annotations
 
@@ -73,7 +65,7 @@ class Family:
         return self.needs is None or importlib.util.find_spec(self.needs) is not None
 
 
-def build_family(name: str, family: Family, folder: Path, *, seed: int = 0) -> Path:
+def make_family(name: str, family: Family, folder: Path, *, seed: int = 0) -> Path:
     """Write a tiny VLM with random weights and its processor to `folder`; equal arguments give equal files.
 
     Args:
