@@ -198,7 +198,7 @@ def load_decoder(head: PolicyHead, weights: Mapping[str, torch.Tensor], *, sourc
     Raises:
         CheckpointError: weights are missing, left over or of another shape.
     """
-    kept = {name: value for name, value in weights.items() if not name.endswith(_CONSTANTS)}
+    kept = {name: value for name, value in weights.items() if not is_constant(name)}
     expected = {name: tuple(value.shape) for name, value in head.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in kept.items()}
     if odd := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
@@ -208,6 +208,11 @@ def load_decoder(head: PolicyHead, weights: Mapping[str, torch.Tensor], *, sourc
             f"{found.get(name, 'missing')} in the file, {expected.get(name, 'missing')} in the head"
         )
     head.load_state_dict(kept)
+
+
+def is_constant(name: str) -> bool:
+    """Whether RoboVLMs' file has under this name what its GPT-2 computes anew."""
+    return name.endswith(_CONSTANTS)
 
 
 class _MLP(nn.Module):
