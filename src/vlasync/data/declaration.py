@@ -30,7 +30,5 @@ def declare(path: Path, spec: SyncSpec) -> Path:
         file = path / SPEC_FILE
         write_text(file, spec.to_json())
     except OSError as error:
-        raise DatasetError(
-            f"{path}: the SyncSpec cannot be written ({error.strerror}); is it yours?"
-        ) from error
+        raise DatasetError(f"{path}: the SyncSpec cannot be written ({error.strerror}); is it yours?") from error
     return file
