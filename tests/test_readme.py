@@ -76,7 +76,7 @@ def test_the_example_runs(untrained_run, monkeypatch):
 
 
 def test_the_commands_are_those_of_the_command_line():
-    assert re.findall(r"^\| `vlasync (\w+)", README, flags=re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^\| `vlasync ([\w-]+)", README, flags=re.MULTILINE) == list(COMMANDS)
 
 
 @pytest.mark.parametrize("page", sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")]), ids=lambda page: page.name)

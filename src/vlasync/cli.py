@@ -1,4 +1,4 @@
-"""The command line: `vlasync demo | record | check | train | evaluate | vlm`.
+"""The command line: `vlasync demo | record | check | train | evaluate | vlm | convert-checkpoint`.
 
 Exit codes: 0 all is well, 1 audit or contract found problems, 2 wrong use or unreadable data, 130 stopped with Ctrl-C.
 Imports stand inside the commands, so that `--help` does not wait for torch.
@@ -228,9 +228,38 @@ def vlm(
     return 0 if report.passed else 1
 
 
+def convert_checkpoint(
+    config: Positional[Path], weights: Positional[Path], out: Positional[Path], *, vlm: Path | None = None
+) -> int:
+    """Make a run folder of a RoboVLMs checkpoint (Kosmos-2), whose policy then acts as it did there.
+
+    For example:
+
+        vlasync convert-checkpoint configs/calvin_finetune/kosmos.json kosmos.pt runs/kosmos
+        vlasync convert-checkpoint kosmos.json kosmos.safetensors runs/kosmos --vlm kosmos-2-patch14-224
+
+    Args:
+        config: its JSON file; `parent` files are read, too.
+        weights: .safetensors, .pt or .ckpt; one that asks for code is refused.
+        out: run folder to write.
+        vlm: folder with the VLM's config and tokenizer, instead of the one that the config names.
+    """
+    from vlasync.compat.robovlms.convert import run_conversion
+
+    return run_conversion(config, weights, out, vlm=vlm, console=console)
+
+
 DESCRIPTION = "Turn any Hugging Face vision-language model into a robot policy, with image, text and action in step."
 
-COMMANDS = {"demo": demo, "record": record, "check": check, "train": train, "evaluate": evaluate, "vlm": vlm}
+COMMANDS = {
+    "demo": demo,
+    "record": record,
+    "check": check,
+    "train": train,
+    "evaluate": evaluate,
+    "vlm": vlm,
+    "convert-checkpoint": convert_checkpoint,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from vlasync.errors import VlasyncError
 
@@ -32,11 +32,11 @@ class Section:
         if value is None and default is not None:
             return default
         if kind is float and type(value) is int:
-            return kind(value)
+            value = float(value)
         if type(value) is not kind:  # `isinstance` would take True for a number
             got = "nothing" if value is None else repr(value)
             raise VlasyncError(f"{self._file}: {self._prefix}{key}: got {got}, expected {_NAMES[kind]}")
-        return kind(value)
+        return cast(T, value)
 
     def has(self, key: str) -> bool:
         """Whether the file has something other than null at `key`."""
