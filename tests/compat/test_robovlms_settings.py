@@ -142,6 +142,7 @@ def test_what_a_config_says_arrives(read):
         ("norm_max", 0.5, False),
         ("use_vision_resampler", True, False),
         ("act_head.history_type", "pre", False),
+        ("train_dataset.type", "OpenVLADataset", False),
         ("act_head.action_space", "discrete", False),
         ("act_head.fill_zero", True, False),
         ("train_setup.lora_enable", True, False),

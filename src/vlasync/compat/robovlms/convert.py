@@ -61,5 +61,5 @@ def run_conversion(config: Path, weights: Path, out: Path, *, vlm: Path | None, 
     if settings.training_obstacles:
         console.print("trained by settings that vlasync has not, which a policy need not know:", style="dim")
         console.print("\n".join(f"  {line}" for line in settings.training_obstacles), style="dim", highlight=False)
-    console.print(f"converted: {out}; see how it drives with [bold]vlasync evaluate {out}[/bold]")
+    console.print(f"converted: {out}; `Policy.load({str(out)!r})` acts with it")
     return 0

@@ -25,7 +25,8 @@ PROMPTS = {"RoboKosMos": PromptLayout(text="<grounding>An image of a robot {sent
 
 # Section -> key -> the values that a VLA acts by, the original's own default first. Action tokens, one frame per prompt
 # and a chunk of continuous poses are what a VLA has. `tcp_rel` rotates what is already normalised (and cannot be
-# evaluated in the original); `regular_action` trains the gripper towards -2 and 2.
+# evaluated in the original); `regular_action` trains the gripper towards -2 and 2. Only of CALVIN's demonstrations does
+# the file say what the actions mean.
 _ACTING: dict[str, dict[str, tuple[Any, ...]]] = {
     "": {
         "robovlm_name": tuple(PROMPTS),
@@ -43,6 +44,7 @@ _ACTING: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "train_setup": {"lora_enable": (False,)},
     "tokenizer": {"additional_special_tokens": (None, [])},
+    "train_dataset": {"type": ("DiskCalvinDataset",)},
 }
 
 # Likewise for training: the loss of the actions alone, from the VLM's own weights, AdamW without weight decay.
@@ -178,10 +180,13 @@ def read_settings(file: Path) -> Settings:
             What vlasync cannot follow is no error here, see `Settings.require_followed`.
     """
     top = Section(read_json(file), file)
-    sections = {"": top, **{name: top.section(name) for name in ("act_head", "train_setup", "tokenizer")}}
+    sections = {
+        "": top,
+        **{name: top.section(name) for name in ("act_head", "train_setup", "tokenizer", "train_dataset")},
+    }
     bounds, bounds_obstacles = _bounds(top)
     frozen, tuning_obstacles = _frozen(sections["train_setup"])
-    shifts = top.section("train_dataset")
+    shifts = sections["train_dataset"]
     settings = {
         "robovlm_name": top.take("robovlm_name", str),
         "vlm_path": top.section("vlm").take("pretrained_model_name_or_path", str),
