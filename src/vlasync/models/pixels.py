@@ -10,7 +10,7 @@ itself is called for each frame: the same numbers, but slower.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
@@ -120,13 +120,14 @@ def learn_layout(process: Process, transform: ImageTransform, num_images: int) -
     """Find out where a processor puts each pixel of `num_images` images that have the size of `transform`.
 
     Returns:
-        The layout, or None where the processor's output is not one normalised pixel or constant per value.
+        The layout, or None where the processor's output is not one normalised pixel or constant per value, or where it
+        skips pixels, as it does with images of a size that it does not expect.
     """
     shape = (num_images, 3, transform.height, transform.width)
     black, white = (process(_as_images(np.full(shape, level))) for level in (0, 255))
     moved = [name for name, value in black.items() if not torch.equal(value, white[name])]
     sources = {name: _addresses(process, shape, name, black[name], white[name]) for name in moved}
-    if not moved or any(source is None for source in sources.values()):
+    if any(source is None for source in sources.values()) or not _uses_all(sources.values(), math.prod(shape)):
         return None
     layout = PixelLayout(
         moved={
@@ -158,6 +159,14 @@ def _addresses(
     address[~moves] = -1
     # Where pixels were mixed, their digits spell nonsense.
     return address.long().flatten() if address.min() >= -1 and address.max() < total else None
+
+
+def _uses_all(sources: Iterable[torch.Tensor | None], total: int) -> bool:
+    used = torch.zeros(total, dtype=torch.bool)
+    for source in sources:
+        if source is not None:
+            used[source[source >= 0]] = True
+    return bool(used.all())
 
 
 def _argument(source: torch.Tensor, black: torch.Tensor, total: int) -> PixelArgument:
