@@ -1,6 +1,7 @@
-"""Known defects to plant into good demonstrations, so that any checker of data can be put to the test.
+"""What users can put their own parts to the test with.
 
-Example::
+Beside this, `testing.vlm` and `testing.heads` hold the contracts of VLMs and policy heads. Here: known defects to plant
+into good demonstrations, so that any checker of data can be tried::
 
     for defect in vlasync.testing.DEFECTS:
         for strength in defect.strengths:
