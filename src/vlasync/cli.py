@@ -14,14 +14,15 @@ from typing import Annotated, Literal
 import tyro
 from rich.markup import escape
 
-from vlasync.actions.representations import Representation
 from vlasync.checks.check_command import CheckOptions, run_check
 from vlasync.errors import VlasyncError
 from vlasync.progress import console, error_console
+from vlasync.recipes.options import TrainOptions
 
 Positional = tyro.conf.Positional
 
 CHECK_ALL = CheckOptions()
+AS_THE_RECIPE = TrainOptions()
 
 
 def demo(run: Path = Path("runs/demo"), *, workers: int = 2) -> int:
@@ -121,11 +122,7 @@ def train(
     *,
     data: Path,
     run: Path,
-    steps: int | None = None,
-    batch_size: int | None = None,
-    seed: int | None = None,
-    actions: Representation | None = None,
-    head: str | None = None,
+    options: Annotated[TrainOptions, tyro.conf.arg(name="")] = AS_THE_RECIPE,
 ) -> int:
     """Train a VLA by a recipe; a run that was interrupted goes on from its last checkpoint.
 
@@ -135,27 +132,19 @@ def train(
         vlasync train demo --data runs/demo/data --run runs/again --steps 500
         vlasync train demo --data runs/demo/data --run runs/tcp --actions tcp_relative
         vlasync train demo --data runs/demo/data --run runs/flow --head flow
+        vlasync train kosmos2-lstm --data task_D_D --run runs/lora --tuning lora --lora-rank 32
         accelerate launch -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos
 
     Args:
         recipe: name of a recipe; a wrong name lists them.
         data: a training store, a CALVIN split, or a folder with training/ and validation/.
         run: run folder for checkpoints, metrics and TensorBoard files.
-        steps: optimiser steps, instead of the recipe's.
-        batch_size: windows per process, instead of the recipe's.
-        seed: instead of the recipe's.
-        actions: representation that the model learns, instead of the recipe's; demonstrations are converted to it, and
-            evaluation converts back to what the robot wants.
-        head: policy head, instead of the recipe's: fc, lstm, gpt, discrete, flow, or one that an installed package
-            brings.
+        options: settings instead of the recipe's.
     """
     from vlasync.recipes.registry import get_recipe, with_overrides
     from vlasync.training.run import train as train_run
 
-    config = with_overrides(
-        get_recipe(recipe), steps=steps, batch_size=batch_size, seed=seed, actions=actions, head=head
-    )
-    checkpoint = train_run(config, data, run)
+    checkpoint = train_run(with_overrides(get_recipe(recipe), options), data, run)
     console.print(f"trained: {checkpoint}; see how it drives with [bold]vlasync evaluate {run}[/bold]")
     return 0
 

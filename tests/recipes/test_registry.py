@@ -1,26 +1,44 @@
 """What is given on the command line takes the place of what a recipe says, and of nothing else."""
 
-import dataclasses
+from dataclasses import replace
 
 import pytest
 
+from vlasync.errors import VlasyncError
 from vlasync.models.heads.kinds import HEADS
+from vlasync.recipes.options import TrainOptions
 from vlasync.recipes.registry import RECIPES, get_recipe, with_overrides
 
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_a_head_takes_the_place_of_the_recipes(kind):
     recipe = get_recipe("demo")
-    config = with_overrides(recipe, head=kind)
+    config = with_overrides(recipe, TrainOptions(head=kind))
     assert config.vla.head.kind == kind
-    assert dataclasses.replace(config, vla=dataclasses.replace(config.vla, head=recipe.vla.head)) == recipe
+    assert replace(config, vla=replace(config.vla, head=recipe.vla.head)) == recipe
 
 
 def test_the_recipes_own_head_keeps_its_size():
     recipe = get_recipe("kosmos2-lstm")
-    assert with_overrides(recipe, head="lstm") == recipe
+    assert with_overrides(recipe, TrainOptions(head="lstm")) == recipe
+
+
+def test_every_other_option_lands_in_its_place_alone():
+    recipe = get_recipe("demo")
+    options = TrainOptions(steps=3, batch_size=2, seed=7, actions="tcp_relative", tuning="lora", lora_rank=8)
+    assert with_overrides(recipe, options) == replace(
+        recipe,
+        actions="tcp_relative",
+        training=replace(recipe.training, steps=3, batch_size=2, seed=7),
+        vla=replace(recipe.vla, tuning=replace(recipe.vla.tuning, mode="lora", lora_rank=8)),
+    )
+
+
+def test_a_rank_without_lora_is_refused():
+    with pytest.raises(VlasyncError, match=r"--lora-rank 8.*'full'.*--tuning lora"):
+        with_overrides(get_recipe("demo"), TrainOptions(lora_rank=8))
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_without_overrides_a_recipe_is_itself(name):
-    assert with_overrides(get_recipe(name)) == get_recipe(name)
+def test_without_options_a_recipe_is_itself(name):
+    assert with_overrides(get_recipe(name), TrainOptions()) == get_recipe(name)

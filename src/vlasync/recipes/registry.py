@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from vlasync.actions.representations import Representation
 from vlasync.errors import VlasyncError
 from vlasync.models.heads.kinds import head_config
 from vlasync.recipes import demo, reference
+from vlasync.recipes.options import TrainOptions
 from vlasync.training.run import RunConfig
 
 RECIPES: dict[str, Callable[[], RunConfig]] = {
@@ -30,23 +31,31 @@ def get_recipe(name: str) -> RunConfig:
     return RECIPES[name]()
 
 
-def with_overrides(
-    config: RunConfig,
-    *,
-    steps: int | None = None,
-    batch_size: int | None = None,
-    seed: int | None = None,
-    actions: Representation | None = None,
-    head: str | None = None,
-) -> RunConfig:
-    """`config` with the settings that are not None.
+def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
+    """`config` with the options that are given.
 
-    A `head` of another kind than the recipe's comes in its usual size; the recipe's own keeps the recipe's.
+    A head of another kind than the recipe's comes in its usual size; the recipe's own keeps the recipe's.
+
+    Raises:
+        VlasyncError: no head has this name, or an option has no effect.
     """
-    given = {"steps": steps, "batch_size": batch_size, "seed": seed}
-    changes = {name: value for name, value in given.items() if value is not None}
-    if head is not None and head != config.vla.head.kind:
-        config = replace(config, vla=replace(config.vla, head=head_config(head)))
+    vla = config.vla
+    head = vla.head if options.head in (None, vla.head.kind) else head_config(options.head)
+    tuning = replace(vla.tuning, **_given(mode=options.tuning, lora_rank=options.lora_rank))
+    if options.lora_rank is not None and tuning.mode != "lora":
+        raise VlasyncError(
+            f"--lora-rank {options.lora_rank}: nothing has a rank under tuning {tuning.mode!r}; give --tuning lora, too"
+        )
     return replace(
-        config, training=replace(config.training, **changes), actions=config.actions if actions is None else actions
+        config,
+        vla=replace(vla, head=head, tuning=tuning),
+        training=replace(
+            config.training, **_given(steps=options.steps, batch_size=options.batch_size, seed=options.seed)
+        ),
+        **_given(actions=options.actions),
     )
+
+
+def _given(**settings: Any) -> dict[str, Any]:
+    """The settings that are not None."""
+    return {name: value for name, value in settings.items() if value is not None}
