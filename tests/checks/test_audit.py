@@ -13,7 +13,7 @@ from rich.console import Console
 
 from vlasync.checks.audit import audit
 from vlasync.checks.findings import Problem
-from vlasync.checks.report import AuditReport, print_report
+from vlasync.checks.report.audit_report import AuditReport, print_report
 from vlasync.data.readers.calvin import frame_file, read_calvin
 from vlasync.data.writers.calvin import FIRST_FRAME, CalvinWriter
 from vlasync.types import Episode, LanguageSpan

@@ -9,7 +9,7 @@ from made_up import CLEAN, SPEC
 
 from vlasync.checks.audit import audit
 from vlasync.checks.fix import fix_spec
-from vlasync.checks.report import AuditReport
+from vlasync.checks.report.audit_report import AuditReport
 from vlasync.data.open import open_dataset
 from vlasync.data.store import create_store, write_shard
 from vlasync.data.writers.calvin import CalvinWriter

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from made_up import CLEAN, SPEC
 
 from vlasync.checks import survey
+from vlasync.checks.actions.gripper import GripperCheck
 from vlasync.checks.audit import audit
 from vlasync.checks.detectors import AuditConfig
 from vlasync.checks.findings import Detector
-from vlasync.checks.gripper import GripperCheck
 from vlasync.data.store import create_store, write_shard
 from vlasync.data.writers.calvin import CalvinWriter
 from vlasync.errors import DatasetError, VlasyncError

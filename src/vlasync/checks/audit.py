@@ -8,7 +8,7 @@ from pathlib import Path
 from vlasync.checks.detectors import AuditConfig
 from vlasync.checks.findings import Findings
 from vlasync.checks.leakage import LeakageCheck, compare
-from vlasync.checks.report import AuditReport, PartReport
+from vlasync.checks.report.audit_report import AuditReport, PartReport
 from vlasync.checks.survey import Part, Survey, chosen, note, survey
 from vlasync.data.open import open_dataset
 from vlasync.errors import DatasetError, VlasyncError

@@ -13,7 +13,7 @@ from rich.text import Text
 from vlasync.checks.codes import CODES
 
 if TYPE_CHECKING:
-    from vlasync.checks.report import AuditReport
+    from vlasync.checks.report.audit_report import AuditReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +63,8 @@ def run_check(data: Path | None, options: CheckOptions, console: Console) -> int
     from vlasync.checks.detectors import AuditConfig
     from vlasync.checks.fix import fix_spec
     from vlasync.checks.policy_spec import read_policy_spec
-    from vlasync.checks.replay import print_replays, with_replays
-    from vlasync.checks.report import print_report
+    from vlasync.checks.replay.drive import print_replays, with_replays
+    from vlasync.checks.report.audit_report import print_report
     from vlasync.errors import VlasyncError
 
     if data is None or not data.is_dir():
@@ -94,7 +94,7 @@ def run_check(data: Path | None, options: CheckOptions, console: Console) -> int
 
 def _write(report: AuditReport, options: CheckOptions) -> None:
     """Write the files that the options ask for."""
-    from vlasync.checks.page import write_page
+    from vlasync.checks.report.page import write_page
     from vlasync.files import write_text
 
     if options.json is not None:

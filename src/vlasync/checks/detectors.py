@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vlasync.checks.actions.gripper import GripperCheck
+from vlasync.checks.actions.motion import MotionCheck
+from vlasync.checks.actions.statistics import StatisticsCheck
 from vlasync.checks.clock import ClockCheck
 from vlasync.checks.findings import Detector
-from vlasync.checks.gripper import GripperCheck
-from vlasync.checks.images import image_checks
-from vlasync.checks.language import LanguageCheck
-from vlasync.checks.motion import MotionCheck
-from vlasync.checks.statistics import StatisticsCheck
+from vlasync.checks.images.check import image_checks
+from vlasync.checks.language.spans import LanguageCheck
+from vlasync.checks.language.task import TaskCheck
 from vlasync.checks.streams import StreamCheck
-from vlasync.checks.task import TaskCheck
 from vlasync.checks.units import UnitsCheck
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode

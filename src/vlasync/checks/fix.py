@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vlasync.checks.report import AuditReport, PartReport
+from vlasync.checks.report.audit_report import AuditReport, PartReport
 from vlasync.data.declaration import declare
 from vlasync.spec import Difference, SyncSpec
 

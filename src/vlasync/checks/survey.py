@@ -23,11 +23,10 @@ import numpy as np
 from vlasync.checks.codes import CODES
 from vlasync.checks.detectors import AuditConfig, detectors
 from vlasync.checks.findings import Detector, Findings, Problem
+from vlasync.checks.report.summary import Tally
 from vlasync.checks.streams import streams_agree, vectors
-from vlasync.checks.summary import Tally
 from vlasync.data.open import open_dataset
-from vlasync.data.readers.calvin import NotFiniteError
-from vlasync.errors import DatasetError, UnsafeFileError
+from vlasync.errors import DatasetError, NotFiniteError, UnsafeFileError
 from vlasync.processes import worker_pool
 from vlasync.progress import Stage
 from vlasync.types import Episode

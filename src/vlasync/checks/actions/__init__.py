@@ -1,0 +1,1 @@
+"""Detectors that hold actions, gripper and statistics against the motion they describe."""

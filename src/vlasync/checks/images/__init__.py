@@ -1,0 +1,1 @@
+"""Detectors of everything that can be wrong with images."""

@@ -1,0 +1,253 @@
+"""What a dataset's images usually look like and how they move, learnt from a few of its episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlasync.checks.images.continuity import SIDE, odd_exchanges, odd_views
+from vlasync.checks.images.flow import affine_flow, hand_motion
+from vlasync.checks.images.flow_model import LAGS, FlowModel
+from vlasync.checks.images.mounts import in_hand, is_cold, is_exchanged, orientation
+from vlasync.checks.images.still import Stillness
+from vlasync.checks.images.thumbnails import resized, thumbnails, tiles
+from vlasync.checks.images.views import BGR, TURNED, UPRIGHT, View
+from vlasync.errors import DatasetError
+from vlasync.spec import Camera
+from vlasync.types import Episode
+
+PREVIEW_FRAMES = 1024
+"""Frames that are learnt from in all: the first ones of every episode, as many of each."""
+
+FEWEST_STEPS = 150
+"""Steps from which a model of the motion is learnt; with fewer, its 42 weights would fit any lag."""
+
+ALTERNATIONS = 2
+"""Rounds of learning and turning; one settles where a minority is turned, two where it is half."""
+
+LEAST_EXPLAINED = 0.4
+"""Share of the image motion that must follow from the hand's. Clean recordings have 0.8 to 0.9, noise has none."""
+
+SHADES = 8
+"""Shades per channel that a palette tells apart."""
+
+DECISIVE_NATS = 0.3
+"""Evidence per cell for one order of colours. Every clean episode of the play table has 1.8 or more, 7 in the median,
+and 0.8 where one episode in sixteen of the preview is recoloured; red and blue exchanged turn its sign."""
+
+Small = Mapping[str, NDArray[np.float32]]
+"""Camera name -> `[T, 3, h, w]` thumbnails of an episode."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraAppearance:
+    """What one camera usually shows, once everything that is wrong with it is undone.
+
+    Attributes:
+        camera: how it is declared.
+        face: `[3, 8, 8]` median of its images.
+        palette: `[8, 8, 8]` log-probability of each colour.
+        recoloured: most images are bluer than scenes usually are; red and blue were exchanged back.
+        mixed: about half of the images have red and blue exchanged, so that the palette does not tell.
+        model: image motion for the hand's motion; None where there was too little to learn from, or nothing follows it.
+    """
+
+    camera: Camera
+    face: NDArray[np.float32]
+    palette: NDArray[np.float64]
+    recoloured: bool
+    mixed: bool
+    model: FlowModel | None
+
+    def strangeness(self, small: NDArray[np.float32]) -> float:
+        """Mean difference in grey levels between thumbnails and what this camera usually shows."""
+        return float(np.abs(tiles(small, SIDE) - self.face).mean())
+
+    @property
+    def colours_known(self) -> bool:
+        """Whether the order of colours follows from most images; else only from what is usual in the world."""
+        return not (self.recoloured or self.mixed)
+
+    def is_recoloured(self, small: NDArray[np.float32]) -> bool:
+        """Whether thumbnails look like this camera's only with red and blue exchanged."""
+        return is_cold(small) if self.mixed else _colour_evidence(self.palette, small) > DECISIVE_NATS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appearance:
+    """What the cameras of a dataset usually show; the reference that every episode is held against.
+
+    Attributes:
+        cameras: camera name -> what it shows, for the cameras of all preview episodes; None where it shows nothing.
+    """
+
+    cameras: Mapping[str, CameraAppearance | None]
+
+    @classmethod
+    def of(cls, episodes: Sequence[Episode]) -> Self:
+        """Learn from a preview of a dataset: a few episodes, evenly spread; a minority of them may be broken.
+
+        Where all episodes share a defect that the declared mount of a camera gives away (`checks.mounts`), it is undone
+        here, so that the reference is what the images should be.
+        """
+        previews = []
+        for episode in episodes:
+            if len(episode) > 1:
+                with suppress(DatasetError):  # an image that cannot be read is told when the episode's turn comes
+                    previews.append(_preview(episode, PREVIEW_FRAMES // len(episodes)))
+        if not previews:
+            return cls(cameras={})
+        declared = episodes[0].spec.cameras
+        common = [name for name in declared if all(name in preview.small for preview in previews)]
+        learnt = {name: _learn(declared[name], name, previews) for name in common}
+        return cls(cameras=learnt)
+
+
+def mend(small: Small) -> tuple[Small, Mapping[tuple[str, str], NDArray[np.bool_]], Mapping[str, list[View]]]:
+    """Undo what some frames of an episode have that the others have not.
+
+    Returns:
+        Thumbnails as all frames should be; for each pair of cameras the frames `[T]` in which they were exchanged; for
+        each camera how each frame was seen.
+    """
+    exchanges: dict[tuple[str, str], NDArray[np.bool_]] = {}
+    mended = dict(small)
+    for one, other in combinations(mended, 2):
+        exchanges[one, other] = odd = odd_exchanges(mended[one], mended[other])
+        if odd.any():
+            mended = exchanged(mended, one, other, odd)
+    views = {name: odd_views(images) for name, images in mended.items()}
+    for name, seen in views.items():
+        if any(view != UPRIGHT for view in seen):
+            mended[name] = np.stack([view.apply(image) for view, image in zip(seen, mended[name], strict=True)])
+    return mended, exchanges, views
+
+
+def exchanged(
+    small: Small, one: str, other: str, frames: NDArray[np.bool_] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Thumbnails with two cameras exchanged, in some frames `[T]` or in all, each brought to the other's size."""
+    where = np.ones(len(small[one]), bool) if frames is None else frames
+    ours, theirs = small[one].copy(), small[other].copy()
+    ours[where] = resized(small[other][where], (ours.shape[2], ours.shape[3]))
+    theirs[where] = resized(small[one][where], (theirs.shape[2], theirs.shape[3]))
+    return {**small, one: ours, other: theirs}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Preview:
+    """The first frames of an episode, with what some of its frames have against the others undone."""
+
+    episode: Episode
+    small: Small
+
+    def motion(self, camera: Camera) -> NDArray[np.float64]:
+        """How the hand moved, in the axes that the camera is mounted in."""
+        return hand_motion(self.episode, in_hand=in_hand(camera))
+
+
+def _preview(episode: Episode, count: int) -> _Preview:
+    """The first `count` frames of an episode."""
+    small, _, _ = mend({name: thumbnails(images[:count]) for name, images in episode.images.items()})
+    return _Preview(episode=replace(episode, state=episode.state[:count]), small=_in_place(small, episode.spec.cameras))
+
+
+def _in_place(small: Small, cameras: Mapping[str, Camera]) -> Small:
+    """Thumbnails of an episode, with a fixed camera and one on the hand exchanged back where they were exchanged."""
+    fixed = [name for name in small if not in_hand(cameras[name])]
+    hand = [name for name in small if in_hand(cameras[name])]
+    if len(fixed) != 1 or len(hand) != 1 or not is_exchanged(_change(small[fixed[0]]), _change(small[hand[0]])):
+        return small
+    return exchanged(small, fixed[0], hand[0])
+
+
+def _change(small: NDArray[np.float32]) -> float:
+    """Mean change of a telling image to the next, in grey levels; 0 where there are none."""
+    changes = np.abs(np.diff(small, axis=0))[Stillness.of(small).steps]
+    return float(changes.mean()) if len(changes) else 0.0
+
+
+def _learn(camera: Camera, name: str, previews: Sequence[_Preview]) -> CameraAppearance | None:
+    """What the camera of this name shows in some episodes; None where it shows nothing."""
+    shown = [preview.small[name] for preview in previews]
+    still = [Stillness.of(small) for small in shown]
+    flows = [measured_flow(small, part) for small, part in zip(shown, still, strict=True)]
+    model, views = _upright(camera, flows, [preview.motion(camera) for preview in previews])
+    telling = [view.apply(small[part.telling]) for view, small, part in zip(views, shown, still, strict=True)]
+    images = np.concatenate(telling)
+    if not len(images):
+        return None
+    recoloured = is_cold(images)
+    if recoloured:
+        images = BGR.apply(images)
+    face = np.median(tiles(images, SIDE), axis=0)
+    counts = np.bincount(np.ravel_multi_index(_shades(images), (SHADES,) * 3).ravel(), minlength=SHADES**3) + 1.0
+    palette = np.log(counts / counts.sum()).reshape((SHADES,) * 3)
+    cold = [is_cold(part) for part in telling if len(part)]
+    mixed = any(cold) and not all(cold) and _colour_evidence(palette, images) > -DECISIVE_NATS
+    return CameraAppearance(camera=camera, face=face, palette=palette, recoloured=recoloured, mixed=mixed, model=model)
+
+
+def measured_flow(small: NDArray[np.float32], still: Stillness) -> NDArray[np.float64]:
+    """Affine flow `[T - 1, 6]` of thumbnails, NaN where an image tells nothing."""
+    flow = affine_flow(small)
+    flow[~still.steps] = np.nan
+    return flow
+
+
+def _upright(
+    camera: Camera, flows: Sequence[NDArray[np.float64]], motions: Sequence[NDArray[np.float64]]
+) -> tuple[FlowModel | None, list[View]]:
+    """The model of upright images, and how each episode is seen.
+
+    Long episodes are turned first as the declared mount calls for. What is learnt from all of them then tells which
+    fit better another way round, and is learnt again with these turned; at last all are turned where the mount calls
+    for it.
+    """
+    views = [_mounted(camera, _model([flow], [motion])) for flow, motion in zip(flows, motions, strict=True)]
+    model = _model([flow * view.signs() for flow, view in zip(flows, views, strict=True)], motions)
+    if model is None:
+        return None, views
+    for _ in range(ALTERNATIONS):
+        views = [_view(model, flow, motion) for flow, motion in zip(flows, motions, strict=True)]
+        model = _model([flow * view.signs() for flow, view in zip(flows, views, strict=True)], motions) or model
+    wrong = _mounted(camera, model)
+    views = [view ^ wrong for view in views]
+    model = _model([flow * view.signs() for flow, view in zip(flows, views, strict=True)], motions)
+    return model, views
+
+
+def _mounted(camera: Camera, model: FlowModel | None) -> View:
+    """How images are seen according to the declared mount; upright where there is nothing to tell it from."""
+    return UPRIGHT if model is None else orientation(camera, model)
+
+
+def _view(model: FlowModel, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> View:
+    """The way to see an episode in which it follows the model best."""
+    return max((UPRIGHT, *TURNED), key=lambda view: model.log_likelihood(flow * view.signs(), motion))
+
+
+def _model(flows: Sequence[NDArray[np.float64]], motions: Sequence[NDArray[np.float64]]) -> FlowModel | None:
+    """The model at the lag at which it explains most; None where there is too little, or it explains nothing."""
+    if sum(int(np.isfinite(flow).all(axis=1).sum()) for flow in flows) < FEWEST_STEPS:
+        return None
+    models = [FlowModel.fit(flows, motions, lag) for lag in LAGS]
+    best = max(models, key=lambda model: model.evidence)
+    return best if best.explained > LEAST_EXPLAINED else None
+
+
+def _colour_evidence(palette: NDArray[np.float64], small: NDArray[np.float32]) -> float:
+    """How much better, per cell in nats, thumbnails fit a palette with red and blue exchanged than as they are."""
+    return float((palette[_shades(BGR.apply(small))] - palette[_shades(small)]).mean())
+
+
+def _shades(small: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """The shade of every cell in red, green and blue."""
+    shades = np.clip(small * (SHADES / 256), 0, SHADES - 1).astype(np.intp)
+    return shades[:, 0], shades[:, 1], shades[:, 2]

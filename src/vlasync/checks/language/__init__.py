@@ -1,0 +1,1 @@
+"""Detectors that hold sentences against their frames and against what moved."""

@@ -1,0 +1,1 @@
+"""The recorded actions drive the play table again, in every representation."""

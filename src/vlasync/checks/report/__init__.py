@@ -1,0 +1,1 @@
+"""What an audit found: in the terminal, as JSON and as a page."""

@@ -1,0 +1,162 @@
+"""Defects of images are found in a few frames, an episode or all, named once, and clean images raise no alarm."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vlasync.checks.findings import Problem
+from vlasync.checks.images.appearance import Appearance
+from vlasync.checks.images.check import ImageCheck, image_checks
+from vlasync.checks.images.thumbnails import thumbnails, tiles
+from vlasync.data.open import open_dataset
+from vlasync.recording import calvin_cameras
+from vlasync.testing import record_play_table
+from vlasync.testing.defect import Distortion
+from vlasync.testing.images import bgr, black, mirrored, repeat_image, rework_images, swap_cameras, turned, upside_down
+from vlasync.types import Episode
+
+TASKS = ("open_drawer", "turn_on_led", "lift_red_block_table", "push_blue_block_left")
+
+
+@pytest.fixture(scope="module")
+def clean() -> list[Episode]:
+    """Nine episodes, images in memory."""
+    recording = record_play_table("small", TASKS[:3], cameras=calvin_cameras(64, 64), episodes_per_task=3, seed=21)
+    return [
+        replace(episode, images={name: np.asarray(images[:]) for name, images in episode.images.items()})
+        for episode in recording.episodes
+    ]
+
+
+def look(episodes: Sequence[Episode]) -> list[Problem]:
+    (check,) = image_checks(episodes)
+    for episode in episodes:
+        check.look(episode)
+    return check.problems()
+
+
+def codes(problems: Sequence[Problem]) -> set[str]:
+    return {problem.code for problem in problems}
+
+
+def test_clean_images_raise_no_alarm(clean: list[Episode]) -> None:
+    assert look(clean) == []
+    assert look(clean[:3]) == []
+    for episode in clean:
+        assert look([episode]) == []
+
+
+@pytest.mark.parametrize("split", ["training", "validation"])
+def test_calvin_is_clean_and_its_images_are_in_step(shared_data: Path, split: str) -> None:
+    episodes = list(open_dataset(shared_data / "calvin_sample" / split))
+    (check,) = image_checks(episodes)
+    for episode in episodes:
+        check.look(episode)
+    assert check.problems() == []
+    assert check.inferred() == {"image_lag": {"static": 0, "gripper": 0}}
+
+
+WHOLE: dict[str, tuple[Distortion, str]] = {
+    "upside down": (partial(rework_images, rework=upside_down), "image-upside-down"),
+    "mirrored gripper": (partial(rework_images, rework=mirrored, cameras=("gripper",)), "image-upside-down"),
+    "mirrored static": (partial(rework_images, rework=mirrored, cameras=("static",)), "image-upside-down"),
+    "turned": (partial(rework_images, rework=turned), "image-upside-down"),
+    "recoloured gripper": (partial(rework_images, rework=bgr, cameras=("gripper",)), "image-colour-order"),
+    "recoloured": (partial(rework_images, rework=bgr), "image-colour-order"),
+    "exchanged": (swap_cameras, "camera-swapped"),
+    "black": (partial(rework_images, rework=black, cameras=("static",)), "image-black"),
+}
+
+
+@pytest.mark.parametrize(("distort", "code"), WHOLE.values(), ids=WHOLE)
+def test_a_defect_of_all_episodes_is_found_in_each(clean: list[Episode], distort: Distortion, code: str) -> None:
+    problems = look([distort(episode) for episode in clean])
+    assert codes(problems) == {code}
+    assert all(problem.count == len(clean) for problem in problems)
+
+
+@pytest.mark.parametrize(("distort", "code"), WHOLE.values(), ids=WHOLE)
+def test_a_defect_of_one_episode_is_found_there(clean: list[Episode], distort: Distortion, code: str) -> None:
+    problems = look([distort(episode) if number == 4 else episode for number, episode in enumerate(clean)])
+    assert codes(problems) == {code}
+    assert all(problem.count == 1 and problem.where.startswith(clean[4].name) for problem in problems)
+
+
+FEW: dict[str, tuple[Distortion, str]] = {
+    "upside down": (
+        partial(rework_images, rework=upside_down, cameras=("gripper",), first=6, count=4),
+        "image-upside-down",
+    ),
+    "recoloured": (partial(rework_images, rework=bgr, cameras=("static",), first=6, count=4), "image-colour-order"),
+    "exchanged": (partial(swap_cameras, first=6, count=4), "camera-swapped"),
+    "black": (partial(rework_images, rework=black, cameras=("gripper",), first=6, count=4), "image-black"),
+}
+
+
+@pytest.mark.parametrize(("distort", "code"), FEW.values(), ids=FEW)
+def test_a_few_frames_are_found_by_their_number(clean: list[Episode], distort: Distortion, code: str) -> None:
+    (problem,) = look([distort(episode) if number == 2 else episode for number, episode in enumerate(clean)])
+    assert problem.code == code
+    assert problem.where.startswith(clean[2].name)
+    assert problem.where.endswith("frames 6, 7, 8 and 1 more")
+
+
+@pytest.mark.parametrize(("count", "code"), [(1, "image-duplicate"), (3, "image-duplicate"), (7, "image-frozen")])
+def test_repeated_images_are_found(clean: list[Episode], count: int, code: str) -> None:
+    (problem,) = look([*clean[:-1], repeat_image(clean[-1], "gripper", count)])
+    assert problem.code == code
+
+
+def test_a_robot_at_rest_may_give_equal_images(clean: list[Episode]) -> None:
+    def resting(episode: Episode) -> Episode:
+        frames = np.r_[np.zeros(8, int), np.arange(len(episode))]
+        return replace(
+            episode,
+            images={name: np.asarray(images[:])[frames] for name, images in episode.images.items()},
+            state=episode.state[frames],
+        )
+
+    assert look([resting(episode) for episode in clean]) == []
+
+
+def test_noise_that_does_not_follow_the_hand_is_none_of_these_defects(clean: list[Episode]) -> None:
+    def noisy(episode: Episode) -> Episode:
+        random = np.random.default_rng(len(episode))
+        return replace(episode, images={"static": random.integers(0, 256, (len(episode), 20, 24, 3), np.uint8)})
+
+    assert look([noisy(episode) for episode in clean]) == []
+
+
+def test_parts_looked_at_elsewhere_join_to_the_same_report(clean: list[Episode]) -> None:
+    episodes = [
+        rework_images(episode, upside_down, ("static",)) if number % 4 == 1 else episode
+        for number, episode in enumerate(clean)
+    ]
+    fresh = ImageCheck(Appearance.of(clean))
+    whole, first, rest = (copy.deepcopy(fresh) for _ in range(3))
+    for number, episode in enumerate(episodes):
+        whole.look(episode)
+        (first if number < 4 else rest).look(episode)
+    first.merge(pickle.loads(pickle.dumps(rest)))
+    told = [(problem.code, problem.where, problem.count) for problem in first.problems()]
+    assert told == [(problem.code, problem.where, problem.count) for problem in whole.problems()]
+    assert told[0][2] == 2
+
+
+@pytest.mark.parametrize("size", [(4, 4), (33, 50), (84, 84), (94, 200)])
+def test_thumbnails_of_a_flipped_image_are_flipped_thumbnails(size: tuple[int, int]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, *size, 3), np.uint8)
+    small = thumbnails(images)
+    np.testing.assert_array_equal(thumbnails(images[:, ::-1, ::-1]).shape, small.shape)
+    np.testing.assert_allclose(small.mean(), images.mean(), atol=2.0)
+    assert tiles(small, 8).shape == (3, 3, 8, 8)
+    if (size[0] - size[0] // 32 * 32) % 2 == 0 and min(size) >= 32 and size[0] % (size[0] // 32) == 0:
+        np.testing.assert_allclose(thumbnails(images[:, ::-1]), small[:, :, ::-1], atol=1e-3)

@@ -1,0 +1,111 @@
+"""Image motion is measured rightly, follows the hand in the model, and gives away a lag of one frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter, shift
+
+from vlasync.checks.alignment import aligned
+from vlasync.checks.images.flow import CENTRE, affine_flow
+from vlasync.checks.images.flow_model import LAGS, FlowModel
+from vlasync.checks.images.lag import LagEvidence
+from vlasync.checks.images.views import TURNED, UPRIGHT, View
+
+RANDOM = np.random.default_rng(0)
+WEIGHTS = RANDOM.normal(size=(7, 6))
+
+
+def motion(length: int, seed: int) -> np.ndarray:
+    """A hand that speeds up and slows down: `[length, 7]`."""
+    rough = np.random.default_rng(seed).normal(size=(length, 7))
+    return gaussian_filter(rough, sigma=(1.5, 0)) * 2
+
+
+def flow_of(moved: np.ndarray, seed: int) -> np.ndarray:
+    return moved @ WEIGHTS + 0.3 * np.random.default_rng(seed).normal(size=(len(moved), 6))
+
+
+MOTIONS = [motion(60, seed) for seed in range(12)]
+FLOWS = [flow_of(moved, 100 + seed) for seed, moved in enumerate(MOTIONS)]
+MODEL = FlowModel.fit(FLOWS, MOTIONS)
+
+
+def late(number: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """An episode whose images come `lag` frames late."""
+    return aligned(FLOWS[number], MOTIONS[number], -lag)
+
+
+def evidence(episodes: list[tuple[np.ndarray, np.ndarray]], first: int = 0) -> LagEvidence:
+    gathered = LagEvidence("static")
+    for number, (flow, moved) in enumerate(episodes):
+        gathered.look(f"episode {first + number}", MODEL, flow, moved)
+    return gathered
+
+
+@given(right=st.floats(-1.0, 1.0), down=st.floats(-1.0, 1.0))
+def test_flow_is_the_shift_of_the_image(right: float, down: float) -> None:
+    texture = gaussian_filter(np.random.default_rng(1).uniform(0, 255, (48, 48)), 2.5) * 4
+    moved = shift(texture, (down, right), order=3, mode="nearest")
+    pair = np.stack([np.stack([image[8:40, 8:40]] * 3) for image in (texture, moved)]).astype(np.float32)
+    flow = affine_flow(pair)[0, CENTRE]
+    np.testing.assert_allclose(flow, (right, down), atol=0.12 + 0.15 * float(np.hypot(right, down)))
+
+
+@pytest.mark.parametrize("view", TURNED, ids=lambda view: view.name)
+def test_a_turned_image_has_the_flow_with_other_signs(view: View) -> None:
+    texture = gaussian_filter(RANDOM.uniform(0, 255, (5, 3, 40, 36)), (0, 0, 2, 2)).astype(np.float32) * 4
+    np.testing.assert_allclose(affine_flow(view.apply(texture)), affine_flow(texture) * view.signs(), atol=1e-3)
+    np.testing.assert_array_equal(view.apply(view.apply(texture)), texture)
+    assert view ^ view == UPRIGHT
+
+
+def test_the_model_finds_the_weights_among_a_few_broken_frames() -> None:
+    broken = [np.array(flow) for flow in FLOWS]
+    for flow in broken:
+        flow[5:8] = 30.0
+        flow[20] = np.nan
+    model = FlowModel.fit(broken, MOTIONS)
+    np.testing.assert_allclose(model.weights, WEIGHTS, atol=0.15)
+    assert model.explained > 0.8
+
+
+def test_noise_is_not_explained() -> None:
+    noise = [RANDOM.normal(size=flow.shape) for flow in FLOWS]
+    assert FlowModel.fit(noise, MOTIONS).explained < 0.2
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_the_lag_of_all_episodes_is_told_once(lag: int) -> None:
+    problems = evidence([late(number, lag) for number in range(len(FLOWS))]).problems()
+    assert len(problems) == (lag != 0)
+    for problem in problems:
+        assert (problem.code, problem.where) == ("image-lag", "all episodes, static")
+        assert f"{abs(lag)} frame(s) {'late' if lag > 0 else 'early'}" in problem.message
+        assert problem.confidence > 0.9
+        assert problem.evidence is not None
+
+
+@pytest.mark.parametrize("lag", [lag for lag in LAGS if lag])
+def test_one_late_episode_is_named(lag: int) -> None:
+    (problem,) = evidence([late(number, lag if number == 7 else 0) for number in range(len(FLOWS))]).problems()
+    assert problem.where == "episode 7, static"
+    assert f"{abs(lag)} frame(s) {'late' if lag > 0 else 'early'}" in problem.message
+
+
+def test_parts_give_what_the_whole_gives() -> None:
+    episodes = [late(number, 2 if number in (1, 8) else 0) for number in range(len(FLOWS))]
+    parts = evidence(episodes[:5])
+    parts.merge(evidence(episodes[5:], first=5))
+    assert [(problem.where, problem.message) for problem in parts.problems()] == [
+        (problem.where, problem.message) for problem in evidence(episodes).problems()
+    ]
+
+
+def test_images_that_do_not_follow_the_hand_say_nothing() -> None:
+    noise = [(3 * RANDOM.normal(size=flow.shape), moved) for flow, moved in zip(FLOWS, MOTIONS, strict=True)]
+    assert evidence(noise).problems() == []
+    unseen = [(np.full_like(flow, np.nan), moved) for flow, moved in zip(FLOWS, MOTIONS, strict=True)]
+    assert evidence(unseen).problems() == []
