@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.control import ARM_JOINTS, InverseKinematics, TargetPose
-from vlasync.envs.playtable.env import load_model
+from vlasync.envs.playtable.model import load_model
 from vlasync.envs.playtable.starts import NEUTRAL
 from vlasync.spec import SyncSpec
 

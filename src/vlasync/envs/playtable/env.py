@@ -10,7 +10,6 @@ the observation: 30 Hz. Rewards are 0 and episodes have no end; `tasks.achieved`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 import gymnasium
@@ -22,6 +21,8 @@ from scipy.spatial.transform import Rotation
 
 from vlasync.envs.playtable.contacts import ContactReader
 from vlasync.envs.playtable.control import ARM_JOINTS, FINGER_JOINTS, FINGER_OPEN_M, InverseKinematics, TargetPose
+from vlasync.envs.playtable.layouts import find_layout
+from vlasync.envs.playtable.model import load_model
 from vlasync.envs.playtable.rendering import CameraRenderer
 from vlasync.envs.playtable.starts import NEUTRAL, calvin_blocks
 from vlasync.envs.playtable.tasks import BLOCKS, Snapshot
@@ -57,7 +58,7 @@ class ActionSpace(spaces.Box):
 
 
 class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
-    """A Franka Panda at CALVIN's scene D.
+    """A Franka Panda at the table of one of CALVIN's scenes A to D.
 
     Observations are dicts that make a `vlasync.types.Observation`: `images` (camera -> `[H, W', 3]` uint8), `state`
     `[15]` (CALVIN's `robot_obs`) and `scene` `[24]` (`scene_obs`). Actions are `[7]`: an increment of the target pose
@@ -65,21 +66,26 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
 
     Attributes:
         sync_spec: what observations and actions mean.
+        layout: where things stand in this scene.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  # as in Gymnasium
 
-    def __init__(self, *, cameras: Mapping[str, Camera] | None = None, render_mode: str | None = None) -> None:
+    def __init__(
+        self, *, scene: str = "D", cameras: Mapping[str, Camera] | None = None, render_mode: str | None = None
+    ) -> None:
         """Build the simulation.
 
         Args:
+            scene: one of `layouts.LAYOUTS`.
             cameras: sizes of `static` and `gripper` images; CALVIN's by default, `{}` for no images.
             render_mode: `rgb_array` lets `render()` return the static camera's image.
 
         Raises:
             RenderingError: images are asked for and no headless OpenGL is installed.
-            VlasyncError: a camera of another name, or a render mode that cannot be had.
+            VlasyncError: there is no such scene, no such camera, or the render mode cannot be had.
         """
+        self.layout = find_layout(scene)
         cameras = SyncSpec.CALVIN.cameras if cameras is None else dict(cameras)
         if unknown := sorted(set(cameras) - set(SyncSpec.CALVIN.cameras)):
             raise VlasyncError(f"PlayTable: no camera {unknown[0]!r}; there are {', '.join(SyncSpec.CALVIN.cameras)}")
@@ -89,7 +95,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
             )
         self.sync_spec = SyncSpec.CALVIN.replace(action_mode="relative_to_target", cameras=cameras)
         self.render_mode = render_mode
-        self._model = load_model()
+        self._model = load_model(self.layout)
         self._data = mujoco.MjData(self._model)
         self._renderer = CameraRenderer(self._model, cameras)
         self._contacts = ContactReader(self._model)
@@ -270,11 +276,6 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         velocity = np.zeros(6)
         mujoco.mj_objectVelocity(self._model, self._data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0)
         return np.roll(velocity, 3)
-
-
-def load_model() -> mujoco.MjModel:
-    """The table, its fixtures, the blocks and the robot, as `scene.xml` describes them."""
-    return mujoco.MjModel.from_xml_string((files("vlasync.envs.playtable") / "scene.xml").read_text())
 
 
 def _checked(values: NDArray[np.float64], name: str, size: int) -> NDArray[np.float64]:
