@@ -19,7 +19,7 @@ from vlasync.models.tiny import Family, TinySize, build_tiny_vlm
 from vlasync.models.vla import VLA, VLAConfig, build_vla
 from vlasync.progress import stage
 from vlasync.spec import NormalizationKind
-from vlasync.training.trainer import Trainer, TrainingConfig
+from vlasync.training.trainer import Trainer, TrainingConfig, start_accelerator
 
 MIN_MOTION_M = 0.001
 """A dimension of the actions that moves the TCP by less over all demonstrations carries no signal: it is not stretched
@@ -71,14 +71,16 @@ def train(config: RunConfig, data: Path, run: Path) -> Path:
         CheckpointError: `run` holds a run of another recipe.
         SpecMismatchError: demonstrations that no conversion brings into the representation of `config.actions`.
     """
-    claim_run(config, run)
-    windows, validation = open_windows(config, data, run)
-    _record_data(windows, validation, run)
-    vla = prepare_vla(config, windows, run)
-    if not (run / "untrained").is_dir():
-        with whole_folder(run / "untrained") as folder:
-            save_vla(vla, folder)
-    return Trainer(vla, windows, validation, config.training, run).train()
+    accelerator = start_accelerator(config.training, run)
+    with accelerator.main_process_first():  # it makes the files that the others find
+        claim_run(config, run)
+        windows, validation = open_windows(config, data, run)
+        _record_data(windows, validation, run)
+        vla = prepare_vla(config, windows, run)
+        if not (run / "untrained").is_dir():
+            with whole_folder(run / "untrained") as folder:
+                save_vla(vla, folder)
+    return Trainer(accelerator, vla, windows, validation, config.training, run).train()
 
 
 def claim_run(config: RunConfig, run: Path) -> None:

@@ -94,6 +94,13 @@ def step_seed(seed: int, step: int, process: int) -> int:
     return (seed * 1_000_003 + step) * 4099 + process
 
 
+def start_accelerator(config: TrainingConfig, run: Path) -> Accelerator:
+    """Which of the processes that train together this one is, on which device and in which precision."""
+    # Accelerate keeps one state per process and refuses another precision; a second run may well want one.
+    AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=choose_precision(config.precision), log_with="tensorboard", project_dir=run)
+
+
 class Objective(nn.Module):
     """The loss as a module's forward call, which is where distributed training gathers weights and sums gradients."""
 
@@ -113,16 +120,18 @@ class Trainer:
     """
 
     def __init__(
-        self, vla: VLA, windows: Windows, validation: Windows | None, config: TrainingConfig, run: Path
+        self,
+        accelerator: Accelerator,
+        vla: VLA,
+        windows: Windows,
+        validation: Windows | None,
+        config: TrainingConfig,
+        run: Path,
     ) -> None:
         self.config = config
         self.run = run
         self.vla = vla
-        # Accelerate keeps one state per process and refuses another precision; a second run may well want one.
-        AcceleratorState._reset_state()
-        self.accelerator = Accelerator(
-            mixed_precision=choose_precision(config.precision), log_with="tensorboard", project_dir=run
-        )
+        self.accelerator = accelerator
         set_seed(config.seed)
         self.optimizer = build_optimizer(vla, config.optimizer)
         self.model, self.optimizer = self.accelerator.prepare(Objective(vla), self.optimizer)
