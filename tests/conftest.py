@@ -1,8 +1,13 @@
 """Fixtures shared by all tests."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Read when torch is imported, here and in processes that tests start. Tests compute on arrays so small that a second
+# thread gains nothing, and on a busy machine threads wait for one another ten times longer than they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
