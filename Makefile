@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 demo: $(STAMP)  ## record, audit, train, evaluate, report
 	$(BIN)/vlasync demo
 
-test: $(STAMP)  ## the whole suite
-	$(BIN)/pytest
+test: $(STAMP)  ## the whole suite, one process per core
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: $(STAMP)  ## lint, formatting, types, direction of imports
 	$(BIN)/ruff check .
