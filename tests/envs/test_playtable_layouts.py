@@ -113,6 +113,19 @@ def test_blocks_rest_in_all_their_places_in_every_scene(layout):
     np.testing.assert_allclose(end.block_pos, places, atol=2e-3)
 
 
+def test_random_blocks_fall_into_the_places_of_their_scene(layout):
+    table = PlayTable(scene=layout.name, cameras={})
+    areas = ((layout.table_blocks_x, (-0.15, -0.03)), *((side, (0.05, 0.12)) for side in layout.cabinet_blocks_x))
+    used = set()
+    for seed in range(20):
+        observation, _ = table.reset(seed=seed)
+        for x, y in observation["scene"][6:].reshape(3, 6)[:, :2]:
+            inside = [area for area, (xs, ys) in enumerate(areas) if xs[0] <= x <= xs[1] and ys[0] <= y <= ys[1]]
+            assert len(inside) == 1
+            used.update(inside)
+    assert used == {0, 1, 2}
+
+
 def test_an_unknown_scene_is_named_with_its_neighbours():
     with pytest.raises(VlasyncError, match=r"scene 'a': no such scene.*did you mean A"):
         PlayTable(scene="a", cameras={})

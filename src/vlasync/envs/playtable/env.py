@@ -144,7 +144,9 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         scene = given.get("scene_obs") if scene_obs is None else scene_obs
         robot = np.array(NEUTRAL) if robot is None else _checked(robot, "robot_obs", 15)
         scene = (
-            np.append(np.zeros(6), calvin_blocks(self.np_random)) if scene is None else _checked(scene, "scene_obs", 24)
+            np.append(np.zeros(6), calvin_blocks(self.np_random, self.layout))
+            if scene is None
+            else _checked(scene, "scene_obs", 24)
         )
         self._set_state(robot, scene)
         return self._observe(), {}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlasync.envs.playtable.instructions import require_demonstrated
+from vlasync.envs.playtable.layouts import Layout
 from vlasync.envs.playtable.tasks import BLOCKS
 
 SLIDER_LIMIT, DRAWER_LIMIT, SWITCH_LIMIT = 0.28, 0.22, 0.088
@@ -156,15 +157,14 @@ def _sample_bystander(
     raise RuntimeError(f"no free place for a block in {_MAX_TRIES} tries; the cabinet should always have one")
 
 
-def calvin_blocks(rng: np.random.Generator) -> NDArray[np.float64]:
+def calvin_blocks(rng: np.random.Generator, layout: Layout) -> NDArray[np.float64]:
     """`[18]` x y z and Euler xyz of three blocks as CALVIN's own random reset places them: anywhere, in any yaw.
 
     Each falls on the table or on either side of the cabinet; no two blocks touch.
     """
     areas = (
-        _Box(x=(0.0, 0.35), y=(-0.15, -0.03)),
-        _Box(x=(-0.32, -0.16), y=(0.05, 0.12)),
-        _Box(x=(-0.05, 0.13), y=(0.05, 0.12)),
+        _Box(x=layout.table_blocks_x, y=(-0.15, -0.03)),
+        *(_Box(x=side, y=(0.05, 0.12)) for side in layout.cabinet_blocks_x),
     )
     places: list[NDArray[np.float64]] = []
     while len(places) < len(BLOCKS):
