@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,26 @@ from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.instructions import sentence
 from vlasync.envs.playtable.starts import sample_start
 from vlasync.envs.playtable.tasks import achieved
-from vlasync.policy import Policy
-from vlasync.types import Observation
+from vlasync.execution import Execution
+from vlasync.spec import SyncSpec
+from vlasync.types import ActionChunk, Observation
+
+
+class Actor(Protocol):
+    """What can drive: a `vlasync.policy.Policy`, or whatever answers as one does."""
+
+    @property
+    def spec(self) -> SyncSpec:
+        """What the numbers of its observations and actions mean."""
+        ...
+
+    def reset(self, instruction: str) -> None:
+        """Begin a new task."""
+        ...
+
+    def predict(self, observation: Observation) -> ActionChunk:
+        """The chunk intended from this frame on."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,35 +95,76 @@ def plan_trials(tasks: Sequence[str], trials: int, *, seed: int, swapped: bool =
     return planned
 
 
-def rollout(policy: Policy, env: PlayTable, trial: Trial, *, max_steps: int) -> Outcome:
-    """Run one trial; success is judged after every step between the first snapshot and the current one.
+def rollout(
+    policy: Actor, env: PlayTable, trial: Trial, *, max_steps: int, execution: Execution | None = None
+) -> Outcome:
+    """Run one trial from its start; see `drive`."""
+    robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed))
+    observation, _ = env.reset(robot_obs=robot_obs, scene_obs=scene_obs)
+    outcome, _ = drive(
+        policy,
+        env,
+        observation,
+        task=trial.task,
+        instruction=trial.sentence,
+        max_steps=max_steps,
+        execution=execution or Execution(),
+    )
+    return outcome
+
+
+def drive(
+    policy: Actor,
+    env: PlayTable,
+    observation: dict[str, Any],
+    *,
+    task: str,
+    instruction: str,
+    max_steps: int,
+    execution: Execution,
+) -> tuple[Outcome, dict[str, Any]]:
+    """Let a policy drive from where the table stands; success is judged after each step against the first snapshot.
+
+    Args:
+        policy: begins anew, with an empty history.
+        env: the table, in the state of which `observation` tells.
+        observation: what `env` gave last.
+        task: whose condition ends the rollout.
+        instruction: what the policy hears.
+        max_steps: control steps after which the task counts as failed.
+        execution: what of the predicted chunks is executed.
+
+    Returns:
+        What came of it, and the last observation.
 
     Raises:
         SpecMismatchError: the policy's actions cannot be brought into the environment's representation.
     """
     handed = hand_to_environment(policy.spec, env.sync_spec)
     bound = np.inf if env.sync_spec.action_clip is None else env.sync_spec.action_clip
-    robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed))
-    raw, _ = env.reset(robot_obs=robot_obs, scene_obs=scene_obs)
-    policy.reset(trial.sentence)
+    policy.reset(instruction)
+    plan = execution.begin(env.sync_spec)
     start = env.snapshot()
     executed, predicted, clipped, success = [], [], 0.0, False
     while len(executed) < max_steps and not success:
-        chunk = policy.predict(Observation(**raw))
-        actions = handed.apply(chunk.actions, raw["state"], commanded=env.target_pose)
-        action = np.clip(actions[0], -bound, bound)
-        clipped += float(np.mean(action != actions[0]))
-        raw, *_ = env.step(action)
+        chunk = policy.predict(Observation(**observation))  # also where no chunk is due: its history has no gaps
+        if plan.due:
+            plan.take(handed.apply(chunk.actions, observation["state"], commanded=env.target_pose))
+        predicted.append(plan.ahead)
+        planned = plan.next()
+        action = np.clip(planned, -bound, bound)
+        clipped += float(np.mean(action != planned))
+        observation, *_ = env.step(action)
         executed.append(action)
-        predicted.append(actions)
-        success = trial.task in achieved(start, env.snapshot())
-    return Outcome(
+        success = task in achieved(start, env.snapshot())
+    outcome = Outcome(
         success=success,
         steps=len(executed),
         clipped=clipped / len(executed),
         executed=np.stack(executed),
         predicted=np.stack(predicted),
     )
+    return outcome, observation
 
 
 def replay(env: PlayTable, trial: Trial, executed: NDArray[np.float64]) -> dict[str, NDArray[np.uint8]]:
