@@ -12,6 +12,10 @@ class DatasetError(VlasyncError):
     """A dataset is missing, empty or damaged; the message names file and key."""
 
 
+class NotFiniteError(DatasetError):
+    """A frame holds NaN or an infinite number; the message names file and key."""
+
+
 class SpecMismatchError(VlasyncError):
     """Two SyncSpecs disagree at a hand-over; the message shows both values."""
 

@@ -18,13 +18,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from vlasync.actions.handover import HandOver, hand_over
+from vlasync.data.dataset import Dataset, Outline
 from vlasync.data.shards import Shard, open_shard, write_arrays
 from vlasync.errors import DatasetError
 from vlasync.files import write_text
@@ -161,7 +162,7 @@ def _require_shapes(episode: Episode, spec: SyncSpec) -> None:
             raise DatasetError(f"{episode.name}: `{key}` has shape {found[key]}, expected {shape}")
 
 
-class Store(Sequence[Episode]):
+class Store(Dataset):
     """The episodes of a training store, in the order of shard names; every array is a view of a memory map."""
 
     def __init__(self, path: Path, spec: SyncSpec, shards: Sequence[Shard]) -> None:
@@ -197,15 +198,20 @@ class Store(Sequence[Episode]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, index: int) -> Episode: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Episode]: ...
-    def __getitem__(self, index: int | slice) -> Episode | list[Episode]:
-        """The episode at `index`; its images are `[T, H, W', 3]` views of channels-first memory maps."""
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        shard, row = self._rows[index]
+    def outlines(self) -> Sequence[Outline]:
+        """From the rows of `episodes.json` and one number of each episode."""
+        return [
+            Outline(
+                length=row["length"],
+                first_frame=int(shard.frame_index[row["first"]]) if row["length"] else 0,
+                language=_language(row),
+            )
+            for shard, row in self._rows
+        ]
+
+    def read(self, number: int) -> Episode:
+        """Episode `number`; its images are `[T, H, W', 3]` views of channels-first memory maps."""
+        shard, row = self._rows[number]
         part = slice(row["first"], row["first"] + row["length"])
         return Episode(
             name=row["name"],
@@ -215,6 +221,11 @@ class Store(Sequence[Episode]):
             actions=shard.actions[part],
             scene=None if shard.scene is None else shard.scene[part],
             frame_index=shard.frame_index[part],
-            language=tuple(LanguageSpan(**span) for span in row["language"]),
+            language=_language(row),
             timestamps=None if shard.timestamps is None else shard.timestamps[part],
         )
+
+
+def _language(row: Mapping[str, Any]) -> tuple[LanguageSpan, ...]:
+    """The sentences of an episode, from its row in `episodes.json`."""
+    return tuple(LanguageSpan(**span) for span in row["language"])

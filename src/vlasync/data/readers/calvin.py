@@ -16,13 +16,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vlasync.data.dataset import Dataset, Outline
+from vlasync.data.readers.declared import read_declared, sizes
 from vlasync.data.readers.object_array import read_object_array
-from vlasync.errors import DatasetError
+from vlasync.errors import DatasetError, NotFiniteError
 from vlasync.spec import Camera, SyncSpec
 from vlasync.types import Episode, LanguageSpan
 
@@ -38,16 +40,12 @@ _THREADS = 8
 """Frames opened at once; on a network disk it is latency that costs."""
 
 
-class NotFiniteError(DatasetError):
-    """A frame holds NaN or an infinite number; the message names file and key."""
-
-
 def frame_file(folder: Path, number: int) -> Path:
     """Where frame `number` of a split lies."""
     return folder / f"episode_{number:07d}.npz"
 
 
-def read_calvin(path: Path | str) -> Sequence[Episode]:
+def read_calvin(path: Path | str) -> CalvinSplit:
     """The episodes of one split of a CALVIN dataset.
 
     Args:
@@ -69,11 +67,11 @@ def read_calvin(path: Path | str) -> Sequence[Episode]:
     with _OpenFrame(first_file) as frame:
         cameras = frame.cameras()
     spec = _read_spec(folder / SPEC_FILE, SyncSpec.CALVIN.replace(cameras=cameras))
-    return _CalvinSplit(folder, spec, bounds, _read_language(folder, bounds))
+    return CalvinSplit(folder, spec, bounds, _read_language(folder, bounds))
 
 
-class _CalvinSplit(Sequence[Episode]):
-    """Lazily read episodes of one split."""
+class CalvinSplit(Dataset):
+    """Lazily read episodes of one split; made by `read_calvin`."""
 
     def __init__(
         self,
@@ -90,16 +88,18 @@ class _CalvinSplit(Sequence[Episode]):
     def __len__(self) -> int:
         return len(self._bounds)
 
-    @overload
-    def __getitem__(self, index: int) -> Episode: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Episode]: ...
-    def __getitem__(self, index: int | slice) -> Episode | list[Episode]:
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        first, last = self._bounds[index].tolist()
+    def outlines(self) -> Sequence[Outline]:
+        """From the index files alone."""
+        return [
+            Outline(length=last + 1 - first, first_frame=first, language=language)
+            for (first, last), language in zip(self._bounds.tolist(), self._language, strict=True)
+        ]
+
+    def read(self, number: int) -> Episode:
+        """Episode `number`; opens each of its frames."""
+        first, last = self._bounds[number].tolist()
         numbers = np.arange(first, last + 1)
-        files = [frame_file(self._folder, number) for number in numbers]
+        files = [frame_file(self._folder, frame) for frame in numbers]
         with ThreadPoolExecutor(_THREADS) as threads:
             rows = list(threads.map(lambda file: _read_vectors(file, self.spec.cameras), files))
         state, actions, scene = (np.stack(column) for column in zip(*rows, strict=True))
@@ -111,7 +111,7 @@ class _CalvinSplit(Sequence[Episode]):
             actions=actions,
             scene=scene,
             frame_index=numbers,
-            language=self._language[index],
+            language=self._language[number],
         )
 
 
@@ -228,20 +228,7 @@ def _read_spec(file: Path, calvin: SyncSpec) -> SyncSpec:
     """What was declared, with the cameras and vectors that the first frame has; CALVIN's own convention by default."""
     if not file.exists():
         return calvin
-    try:
-        spec = SyncSpec.from_json(file.read_text())
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DatasetError(f"{file}: no SyncSpec ({error}); delete it to go by CALVIN's own convention") from error
-    declared, found = _sizes(spec), _sizes(calvin)
-    if declared != found:
-        raise DatasetError(f"{file}: declares {declared}, but the first frame has {found}; correct or delete the file")
-    return spec
-
-
-def _sizes(spec: SyncSpec) -> dict[str, Any]:
-    """Length of state and action, height and width of each camera."""
-    lengths = {"state": spec.state_size, "actions": spec.action_size}
-    return lengths | {name: (camera.height, camera.width) for name, camera in spec.cameras.items()}
+    return read_declared(file, sizes(calvin), otherwise="correct it, or delete it to go by CALVIN's own convention")
 
 
 def _read_bounds(folder: Path) -> NDArray[np.int64]:
