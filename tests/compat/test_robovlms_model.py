@@ -31,7 +31,7 @@ def alone(vla, images, sentence):
     rows = vla.tokens.assemble([sentence] * len(images), CPU)
     with vla.tokens.inserted(vla.tokens.values(torch.zeros(len(images), 0))):
         hidden = vla.vlm(rows.fields, rows.attention_mask, images)
-    return hidden.gather(1, rows.read.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
+    return rows.read(hidden)
 
 
 @torch.no_grad()

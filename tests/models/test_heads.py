@@ -58,7 +58,7 @@ def test_the_past_matters_to_all_heads_but_fc(config):
     assert differs == (config.kind not in ("fc", "robovlms-fc"))
 
 
-class Peeking(FCHead):
+class Peeking(LSTMHead):
     def read(self, embeddings):
         return super().read(embeddings) + super().read(embeddings[:, -1:])
 

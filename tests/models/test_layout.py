@@ -40,7 +40,7 @@ def test_each_image_is_read_from_its_places(tiny_folder):
     pixels = torch.randn(1, 2, 3, 32, 32)
     with tokens.inserted(tokens.values(torch.zeros(1, 0))):
         one, two = (vlm(rows.fields, rows.attention_mask, images) for images in (pixels, pixels.flip(1)))
-    assert (one - two)[0, rows.read[0]].abs().max() > 1e-6
+    assert (one - two)[0, rows.places[0].squeeze(-1)].abs().max() > 1e-6
 
 
 @torch.no_grad()

@@ -39,7 +39,9 @@ def test_padding_and_batch_mates_never_change_a_row(tiny_folder, spec):
     together, rows = run(vlm, tokens, [SHORT, LONG, SHORT], pixels, state)
     for row, sentence in enumerate([SHORT, LONG, SHORT]):
         alone, place = run(vlm, tokens, [sentence], pixels[row : row + 1], state[row : row + 1])
-        torch.testing.assert_close(together[row, rows.read[row]], alone[0, place.read[0]], atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            together[row, rows.places[row].squeeze(-1)], alone[0, place.places[0].squeeze(-1)], atol=1e-5, rtol=0
+        )
 
 
 @pytest.mark.parametrize("with_state", [True, False])
@@ -50,7 +52,10 @@ def test_action_tokens_stand_at_the_end_of_their_own_row(tiny_folder, spec, with
     for row in range(2):
         real = rows.fields["input_ids"][row][rows.attention_mask[row].bool()]
         assert vlm.tokenizer.convert_ids_to_tokens(real[-len(names) :]) == names
-        assert vlm.tokenizer.convert_ids_to_tokens(rows.fields["input_ids"][row][rows.read[row]]) == names[-2:]
+        assert (
+            vlm.tokenizer.convert_ids_to_tokens(rows.fields["input_ids"][row][rows.places[row].squeeze(-1)])
+            == names[-2:]
+        )
 
 
 @torch.no_grad()
@@ -59,10 +64,10 @@ def test_state_and_latent_values_reach_what_is_read(tiny_folder, spec):
     pixels, state = torch.randn(1, 2, 3, 32, 32), torch.randn(1, 15)
     hidden, rows = run(vlm, tokens, [SHORT], pixels, state)
     other, _ = run(vlm, tokens, [SHORT], pixels, state + 0.3)
-    assert not torch.allclose(hidden[0, rows.read[0]], other[0, rows.read[0]], atol=1e-4)
+    assert not torch.allclose(hidden[0, rows.places[0].squeeze(-1)], other[0, rows.places[0].squeeze(-1)], atol=1e-4)
     tokens.embeddings.add_(0.1 * torch.randn_like(tokens.embeddings))
     changed, _ = run(vlm, tokens, [SHORT], pixels, state)
-    assert not torch.allclose(hidden[0, rows.read[0]], changed[0, rows.read[0]], atol=1e-4)
+    assert not torch.allclose(hidden[0, rows.places[0].squeeze(-1)], changed[0, rows.places[0].squeeze(-1)], atol=1e-4)
 
 
 def test_the_text_table_gets_no_gradient_from_inserted_tokens(tiny_folder, spec):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,15 @@ class PromptTokens:
 
     def __len__(self) -> int:
         return len(self.fields["input_ids"])
+
+    def part(self, start: int, stop: int) -> PromptTokens:
+        """The tokens from `start` up to `stop`, which is not among them."""
+        return PromptTokens(fields={name: value[start:stop] for name, value in self.fields.items()})
+
+
+def joined(parts: Sequence[PromptTokens]) -> PromptTokens:
+    """Tokens one behind the other; all parts have the same fields."""
+    return PromptTokens(fields={name: torch.cat([part.fields[name] for part in parts]) for name in parts[0].fields})
 
 
 class PromptWriter:

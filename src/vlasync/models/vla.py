@@ -14,10 +14,11 @@ from vlasync.errors import SpecMismatchError, VlasyncError
 from vlasync.models.chunks import ChunkPrediction, ChunkTarget
 from vlasync.models.heads.head import HeadConfig, HeadShape, PolicyHead, Stream
 from vlasync.models.heads.lstm import LSTMHeadConfig
+from vlasync.models.history import FrameStream, History, require_order
 from vlasync.models.images import prepare_images
 from vlasync.models.layout import PromptLayout
 from vlasync.models.losses import LossConfig, LossTerms
-from vlasync.models.sequence import ActionTokens
+from vlasync.models.sequence import ActionTokens, Readout
 from vlasync.models.state import StateEncoder
 from vlasync.models.tuning import Tuning, apply_tuning
 from vlasync.models.vlm import VLM, Attention
@@ -31,12 +32,14 @@ class VLAConfig:
 
     Attributes:
         cameras: image streams in the order of the prompt.
-        window_size: W, frames of history that the head reads.
+        window_size: W, frames of history.
         chunk_size: K, actions predicted for each frame.
-        latent: n, action tokens [LRN] per frame.
+        latent: n, action embeddings per frame, each read at an action token [LRN] as a rule.
         use_state: give the robot's state as a token before [LRN].
         image_size: height and width in px of the images, for a VLM that takes any size; see `VLM`.
         shift_px: camera -> largest random shift in training, in pixels of the recorded images; one shift per window.
+        history: who looks back on the window; see `History`.
+        readout: what becomes the action embeddings of a frame; see `Readout`.
         head: which policy head, and its size.
         loss: terms of the loss.
         tuning: what trains.
@@ -50,6 +53,8 @@ class VLAConfig:
     use_state: bool = True
     image_size: tuple[int, int] | None = None
     shift_px: Mapping[str, int] = field(default_factory=lambda: {"static": 10, "gripper": 4})
+    history: History = "policy_head"
+    readout: Readout = "lrn"
     head: HeadConfig = field(default_factory=LSTMHeadConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     tuning: Tuning = field(default_factory=Tuning)
@@ -67,17 +72,24 @@ def build_vla(
         spec: of the training data, with the normalisation that was fitted on it.
         seed: of the new weights.
         attention: see `VLM.from_pretrained`.
+
+    Raises:
+        VlasyncError: the VLM cannot carry the history that is asked for.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vlm = VLM.from_pretrained(name_or_path, attention=attention, image_size=config.image_size)
-        return VLA(vlm, config, spec)
+        vla = VLA(vlm, config, spec)
+    if config.history == "interleaved":
+        require_order(vlm, vla.tokens, num_images=len(config.cameras), state_size=spec.state_size)
+    return vla
 
 
 class VLA(nn.Module):
     """A vision-language-action model.
 
     The VLM sees one frame at a time: instruction, images, state and [LRN]. The head sees a window of what was read.
+    Where history is interleaved, the VLM sees the window and the head one frame at a time.
 
     Attributes:
         vlm: the VLM.
@@ -109,12 +121,14 @@ class VLA(nn.Module):
             num_images=len(config.cameras),
             state=StateEncoder(spec, vlm.hidden_size) if config.use_state else None,
             prompt=config.prompt,
+            interleaved=config.history == "interleaved",
+            readout=config.readout,
         )
         self.head: PolicyHead = config.head.build(
             HeadShape(
                 embedding_size=vlm.hidden_size,
                 latent=config.latent,
-                window_size=config.window_size,
+                window_size=config.window_size if config.history == "policy_head" else 1,
                 chunk_size=config.chunk_size,
                 pose_size=spec.action_size - 1,
             )
@@ -136,43 +150,50 @@ class VLA(nn.Module):
         *,
         frames_per_shift: int = 1,
     ) -> torch.Tensor:
-        """Action embeddings of single frames.
+        """Action embeddings of the frames that stand in N rows, T in each; T is 1 unless history is interleaved.
 
         Args:
-            images: camera name -> `[N, 3, H, W']` uint8.
-            state: `[N, S]` float32.
+            images: camera name -> `[N * T, 3, H, W']` uint8.
+            state: `[N * T, S]` float32.
             sentences: N instructions.
             frames_per_shift: consecutive frames that share a random shift (in training mode).
 
         Returns:
-            `[N, n, D]` hidden states of the VLM at [LRN].
+            `[N * T, n, D]` hidden states of the VLM at [LRN], or pooled.
         """
-        tokens = self.tokens.assemble(sentences, state.device)
-        pixels = torch.stack(
-            [self._pixels(images[name], name, frames_per_shift) for name in self.config.cameras], dim=1
-        )
-        with self.tokens.inserted(self.tokens.values(state)):
-            hidden = self.vlm(tokens.fields, tokens.attention_mask, pixels)  # [N, L, D]
-        return hidden.gather(1, tokens.read.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
+        pixels = [self._pixels(images[name], name, frames_per_shift) for name in self.config.cameras]
+        return self.tokens.embed(sentences, torch.stack(pixels, dim=1), state)
 
-    def embed_windows(self, batch: Batch) -> torch.Tensor:
-        """Action embeddings `[B, W, n, D]` of every frame of B windows."""
-        rows, window = batch.state.shape[:2]
+    def embed_windows(
+        self, images: Mapping[str, torch.Tensor], state: torch.Tensor, sentences: Sequence[str]
+    ) -> torch.Tensor:
+        """Action embeddings of every frame of B windows.
+
+        Args:
+            images: camera name -> `[B, W, 3, H, W']` uint8.
+            state: `[B, W, S]` float32.
+            sentences: B instructions.
+
+        Returns:
+            `[B, W, n, D]`.
+        """
+        rows, window = state.shape[:2]
+        per_row = 1 if self.config.history == "interleaved" else window
         embeddings = self.embed(
-            {name: batch.images[name].flatten(0, 1) for name in self.config.cameras},
-            batch.state.flatten(0, 1),
-            [sentence for sentence in batch.sentences for _ in range(window)],
+            {name: images[name].flatten(0, 1) for name in self.config.cameras},
+            state.flatten(0, 1),
+            [sentence for sentence in sentences for _ in range(per_row)],
             frames_per_shift=window,
         )
         return embeddings.unflatten(0, (rows, window))
 
     def forward(self, batch: Batch) -> ChunkPrediction:
         """Chunks for every frame of B windows: pose `[B, W, K, P]`, gripper `[B, W, K]`."""
-        return self.head(self.embed_windows(batch))
+        return self.head(self._embed(batch))
 
     def loss(self, batch: Batch) -> LossTerms:
         """The head's loss on B windows."""
-        return self.head.loss(self.embed_windows(batch), self.target(batch), self.config.loss)
+        return self.head.loss(self._embed(batch), self.target(batch), self.config.loss)
 
     def target(self, batch: Batch) -> ChunkTarget:
         """The demonstrated chunks of B windows, normalised: pose `[B, W, K, P]`, gripper and mask `[B, W, K]`."""
@@ -182,15 +203,32 @@ class VLA(nn.Module):
             mask=batch.chunk_mask,
         )
 
-    def init_stream(self, batch: int) -> Stream:
+    def init_stream(self, batch: int) -> Stream | FrameStream:
         """An empty history for `batch` rollouts."""
-        return self.head.init_stream(batch)
+        if self.config.history != "interleaved":
+            return self.head.init_stream(batch)
+        cameras = {name: self.spec.cameras[name] for name in self.config.cameras}
+        return FrameStream(
+            images={
+                name: torch.zeros(batch, 0, 3, camera.height, camera.width, dtype=torch.uint8)
+                for name, camera in cameras.items()
+            },
+            state=torch.zeros(batch, 0, self.spec.state_size),
+        )
 
     def step(
-        self, stream: Stream, images: Mapping[str, torch.Tensor], state: torch.Tensor, sentences: Sequence[str]
-    ) -> tuple[Stream, ChunkPrediction]:
+        self,
+        stream: Stream | FrameStream,
+        images: Mapping[str, torch.Tensor],
+        state: torch.Tensor,
+        sentences: Sequence[str],
+    ) -> tuple[Stream | FrameStream, ChunkPrediction]:
         """Take in the next frame of B rollouts, given as for `embed`; pose `[B, K, P]`, gripper `[B, K]`."""
-        return self.head.step(stream, self.embed(images, state, sentences))
+        if isinstance(stream, Stream):
+            return self.head.step(stream, self.embed(images, state, sentences))
+        frames = stream.followed_by(images, state, window_size=self.config.window_size)
+        embedding = self.embed_windows(frames.images, frames.state, sentences)[:, -1]
+        return frames, self.head.step(self.head.init_stream(len(state)), embedding)[1]
 
     def decode(self, prediction: ChunkPrediction) -> torch.Tensor:
         """Actions `[..., K, P + 1]` in the representation of `spec`; the gripper is one of its two commands."""
@@ -198,6 +236,9 @@ class VLA(nn.Module):
         actions = self._normalizer.decode(torch.cat([prediction.pose, logits], dim=-1))
         command = torch.where(logits > 0, self.spec.gripper_open, self.spec.gripper_closed).to(actions.dtype)
         return torch.cat([actions[..., :-1], command], dim=-1)
+
+    def _embed(self, batch: Batch) -> torch.Tensor:
+        return self.embed_windows(batch.images, batch.state, batch.sentences)
 
     def _pixels(self, images: torch.Tensor, camera: str, frames_per_shift: int) -> torch.Tensor:
         return prepare_images(

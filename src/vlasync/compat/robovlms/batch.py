@@ -32,20 +32,21 @@ def embed_batch(vla: VLA, pixels: torch.Tensor, sentences: Sequence[str]) -> tor
     nothing = torch.zeros(len(pixels), 0, device=pixels.device)  # the original has no state token
     with vla.tokens.inserted(vla.tokens.values(nothing)):
         hidden = vla.vlm(rows.fields, rows.attention_mask, pixels)
-    return hidden.gather(1, rows.read.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
+    return rows.read(hidden)
 
 
 def batch_rows(vla: VLA, sentences: Sequence[str], device: torch.device) -> TokenBatch:
     """Token rows of N sentences as the original writes them for a batch; arguments as for `embed_batch`."""
     own = vla.tokens.assemble(sentences, device)
     count, length = own.attention_mask.shape
-    latent = own.read.shape[1]
+    last = own.places.squeeze(-1)  # [N, n], of [LRN]
+    latent = last.shape[1]
     longest, end_of_text, padding = length - latent, length, length + 1
     index = torch.full((count, longest + 1), padding, device=device)  # places of `own`, and two more behind them
-    for row, end in zip(index, own.read[:, 0].tolist(), strict=True):
+    for row, end in zip(index, last[:, 0].tolist(), strict=True):
         row[:end] = torch.arange(end)
         row[end] = end_of_text
-    index = torch.cat([index[:, :longest], own.read, index[:, longest:]], dim=1)
+    index = torch.cat([index[:, :longest], last, index[:, longest:]], dim=1)
     fields = {
         name: torch.cat([value, _ends(vla, name).to(device).expand(count, -1)], dim=1).gather(1, index)
         for name, value in own.fields.items()
@@ -55,7 +56,7 @@ def batch_rows(vla: VLA, sentences: Sequence[str], device: torch.device) -> Toke
     return TokenBatch(
         fields=fields,
         attention_mask=(index != padding).long(),
-        read=torch.arange(longest, length, device=device).expand(count, -1),
+        places=torch.arange(longest, length, device=device).expand(count, -1).unsqueeze(-1),
     )
 
 

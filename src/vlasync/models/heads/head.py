@@ -119,7 +119,7 @@ class PolicyHead(nn.Module, ABC):
             pose `[B, W, K, P]` and gripper `[B, W, K]`, float32.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
-            return self.predict(self.read(embeddings.float()))
+            return self.predict(self._read_window(embeddings.float()))
 
     def loss(self, embeddings: torch.Tensor, target: ChunkTarget, config: LossConfig) -> LossTerms:
         """The loss of a window; random draws, where a head needs them, come from torch's global generator.
@@ -130,7 +130,7 @@ class PolicyHead(nn.Module, ABC):
             config: distance and lambda.
         """
         with torch.autocast(embeddings.device.type, enabled=False):
-            return self.compare(self.read(embeddings.float()), target, config)
+            return self.compare(self._read_window(embeddings.float()), target, config)
 
     def init_stream(self, batch: int) -> Stream:
         """An empty history for `batch` rollouts."""
@@ -150,3 +150,9 @@ class PolicyHead(nn.Module, ABC):
         frames = torch.cat([stream.embeddings, embedding.float().unsqueeze(1)], dim=1)[:, -self.history :]
         with torch.autocast(embedding.device.type, enabled=False):
             return Stream(embeddings=frames), self.predict(self.read(frames)[:, -1])
+
+    def _read_window(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """`read` of all frames; where a step reads one frame, each frame is read as a window of its own."""
+        if self.history > 1:
+            return self.read(embeddings)
+        return self.read(embeddings.flatten(0, 1).unsqueeze(1)).unflatten(0, embeddings.shape[:2]).squeeze(2)
