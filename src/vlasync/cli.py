@@ -1,4 +1,4 @@
-"""The command line: `vlasync demo | record | check | train | evaluate | vlm | convert-checkpoint`.
+"""The command line: `vlasync demo | record | check | train | evaluate | vlm | convert | convert-checkpoint`.
 
 Exit codes: 0 all is well, 1 audit or contract found problems, 2 wrong use or unreadable data, 130 stopped with Ctrl-C.
 Imports stand inside the commands, so that `--help` does not wait for torch.
@@ -15,6 +15,7 @@ import tyro
 from rich.markup import escape
 
 from vlasync.checks.check_command import CheckOptions, run_check
+from vlasync.data.convert_command import ConvertOptions, run_convert
 from vlasync.errors import VlasyncError
 from vlasync.progress import console, error_console
 from vlasync.recipes.options import TrainOptions
@@ -217,6 +218,30 @@ def vlm(
     return 0 if report.passed else 1
 
 
+def convert(
+    source: Positional[Path],
+    target: Positional[Path],
+    *,
+    options: Annotated[ConvertOptions, tyro.conf.arg(name="")],
+) -> int:
+    """Convert a dataset between CALVIN's layout, LeRobot v3 and the training store; every number and pixel is kept.
+
+    A stopped conversion goes on where it was. Exit code 0: complete, 1: the shares of other calls are missing.
+
+    For example:
+
+        vlasync convert task_D_D data/d --to store --workers 8
+        vlasync convert data/d data/d-lerobot --to lerobot --video h264
+        vlasync convert task_ABCD_D data/abcd --to store --shard 3/16
+
+    Args:
+        source: a training store, a CALVIN split, a LeRobot v3 folder, or a folder with training/ and validation/.
+        target: folder to write.
+        options: how to convert.
+    """
+    return run_convert(source, target, options, console)
+
+
 def convert_checkpoint(
     config: Positional[Path], weights: Positional[Path], out: Positional[Path], *, vlm: Path | None = None
 ) -> int:
@@ -247,6 +272,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "vlm": vlm,
+    "convert": convert,
     "convert-checkpoint": convert_checkpoint,
 }
 

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from vlasync.data.dataset import Outline
+from vlasync.data.layouts import VideoCoding
 from vlasync.data.open import open_dataset
 from vlasync.data.parts import cut
 from vlasync.data.writers import lerobot
 from vlasync.data.writers.lerobot import finish, has_part, write_part
 from vlasync.data.writers.lerobot_frames import LeRobotPlan, frame_sentences, number_tasks
 from vlasync.data.writers.lerobot_stats import NAMES
-from vlasync.data.writers.video import VideoCoding
 from vlasync.errors import DatasetError, VlasyncError
 from vlasync.spec import Camera, SyncSpec
 from vlasync.types import Episode, LanguageSpan

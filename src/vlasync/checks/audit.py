@@ -10,13 +10,10 @@ from vlasync.checks.findings import Findings
 from vlasync.checks.leakage import LeakageCheck, compare
 from vlasync.checks.report.audit_report import AuditReport, PartReport
 from vlasync.checks.survey import Part, Survey, chosen, note, survey
-from vlasync.data.open import open_dataset
+from vlasync.data.open import SPLITS, open_dataset, split_folders
 from vlasync.errors import DatasetError, VlasyncError
 from vlasync.progress import stage
 from vlasync.types import Episode
-
-SPLITS = ("training", "validation")
-"""Folders that are audited together where both are there, as CALVIN names them."""
 
 
 def audit(data: Path | str | Sequence[Episode], config: AuditConfig | None = None) -> AuditReport:
@@ -68,13 +65,6 @@ def _open(data: Path | str | Sequence[Episode], findings: Findings) -> list[Part
         except DatasetError as error:
             note(error, findings)
     return parts
-
-
-def split_folders(folder: Path) -> dict[str, Path]:
-    """The splits in a folder by name, or the folder itself without a name where it is a dataset of its own."""
-    if (folder / "store.json").exists() or (folder / "ep_start_end_ids.npy").exists():
-        return {"": folder}
-    return {name: folder / name for name in SPLITS if (folder / name).is_dir()} or {"": folder}
 
 
 def _report(part: Part, found: Survey) -> PartReport:

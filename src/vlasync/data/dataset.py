@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
+from vlasync.actions.handover import HandOver
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode, LanguageSpan
 
@@ -24,6 +25,11 @@ class Outline:
     length: int
     first_frame: int
     language: tuple[LanguageSpan, ...]
+
+
+def handed_over(episode: Episode, made: HandOver) -> Episode:
+    """The episode as the side that takes it reads it: its actions in `made.target`."""
+    return replace(episode, spec=made.target, actions=made.apply(episode.actions, episode.state))
 
 
 class Dataset(Sequence[Episode], ABC):

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from vlasync.actions.handover import HandOver, hand_over
-from vlasync.data.dataset import Dataset, Outline
+from vlasync.data.dataset import Dataset, Outline, handed_over
 from vlasync.data.shards import Shard, open_shard, write_arrays
 from vlasync.errors import DatasetError
 from vlasync.files import write_text
@@ -116,7 +116,7 @@ def write_shard(store: Path, name: str, episodes: Sequence[Episode]) -> None:
             raise DatasetError(
                 f"{target}: some episodes have `{stream}` and some have not; write them to separate shards"
             )
-    episodes = [_converted(episode, made) for episode, made in zip(episodes, taken, strict=True)]
+    episodes = [handed_over(episode, made) for episode, made in zip(episodes, taken, strict=True)]
     unfinished = target.with_name(f".{name}.unfinished")
     try:
         shutil.rmtree(unfinished, ignore_errors=True)  # left behind when the writer of this shard was killed
@@ -127,11 +127,6 @@ def write_shard(store: Path, name: str, episodes: Sequence[Episode]) -> None:
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise DatasetError(f"{target}: cannot be written ({error.strerror}); nothing of this shard was kept") from error
-
-
-def _converted(episode: Episode, made: HandOver) -> Episode:
-    """The episode in the store's SyncSpec."""
-    return dataclasses.replace(episode, spec=made.target, actions=made.apply(episode.actions, episode.state))
 
 
 def _episode_rows(episodes: Sequence[Episode], taken: Sequence[HandOver]) -> list[dict[str, Any]]:

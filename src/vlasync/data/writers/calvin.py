@@ -44,8 +44,12 @@ class CalvinWriter:
         self._sentences: list[tuple[tuple[int, int], str, str]] = []
         self._statistics = {"robot_obs": _Moments(), "scene_obs": _Moments(), "actions": _Moments()}
 
-    def append(self, episode: Episode) -> None:
+    def append(self, episode: Episode, *, first_frame: int | None = None) -> None:
         """Write the frames of one episode.
+
+        Args:
+            episode: in CALVIN's convention.
+            first_frame: number of its first frame, after all before; the next number by default.
 
         Raises:
             SpecMismatchError: its actions are not in CALVIN's convention.
@@ -62,7 +66,8 @@ class CalvinWriter:
             "robot_obs": episode.state,
             "scene_obs": episode.scene,
         }
-        first, last = self._next_frame, self._next_frame + len(episode) - 1
+        first = self._next_frame if first_frame is None else first_frame
+        last = first + len(episode) - 1
         if not self._is_written(first, vectors):
             self._write_frames(first, vectors, episode)
         for key, moments in self._statistics.items():

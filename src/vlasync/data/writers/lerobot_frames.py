@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vlasync.data.dataset import Outline
+from vlasync.data.layouts import VideoCoding
 from vlasync.data.readers.lerobot_info import ACTION, SCENE, SOURCE_FRAME, SOURCE_TIMESTAMP, STATE
-from vlasync.data.writers.video import VideoCoding
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode
 

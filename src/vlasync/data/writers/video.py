@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
+from vlasync.data.layouts import VideoCoding
 from vlasync.errors import VlasyncError
-
-VideoCoding = Literal["lossless", "h264"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ def write_video(
         images: `[H, W', 3]` each.
         size: H and W', px.
         rate_hz: frames per second.
-        coding: `lossless` decodes to the very pixels; `h264` is smaller, plays everywhere, and changes pixels a little.
+        coding: see `VideoCoding`.
 
     Raises:
         VlasyncError: `h264` of an odd height or width: it stores one colour for each two by two pixels.
