@@ -1,0 +1,57 @@
+"""The benchmark of heads and histories from end to end, with next to no training."""
+
+from pathlib import Path
+
+import pytest
+
+import heads_histories as benchmark
+from vlasync.data.store import create_store, write_shard
+from vlasync.recording import calvin_cameras
+from vlasync.testing import record_play_table
+
+TASKS = ("open_drawer", "close_drawer")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demonstrations") / "data"
+    episodes = record_play_table("small", TASKS, cameras=calvin_cameras(64, 64), episodes_per_task=2, seed=5).episodes
+    create_store(folder, episodes[0].spec)
+    write_shard(folder, "00000", episodes)
+    return folder
+
+
+def test_a_combination_is_trained_driven_and_written_down_once(data, tmp_path, monkeypatch):
+    page = tmp_path / "heads.md"
+    page.write_text(f"before\n{benchmark.BEGIN}an old table\n{benchmark.END}\nafter\n")
+    monkeypatch.setattr(benchmark, "PAGE", page)
+    monkeypatch.setattr(benchmark, "DEMO_TASKS", TASKS)
+    asked = {"data": data, "out": tmp_path / "out", "steps": 2, "trials": 1, "only": ("fc/one_step",), "write": True}
+    benchmark.main(**asked)
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "an old table" not in text
+    assert (
+        "| `fc` | `one_step` | 0." in text and "in 2 steps (0 k frames) with 1 unseen starts for each of its 2" in text
+    )
+
+    monkeypatch.setattr(benchmark, "train", lambda *_: pytest.fail("trained again"))
+    benchmark.main(**asked)
+    assert page.read_text() == text
+
+
+def test_every_combination_is_a_recipe_of_its_own():
+    configs = [benchmark.recipe(*combination, steps=900) for combination in benchmark.COMBINATIONS.values()]
+    assert len({repr(config) for config in configs}) == len(configs)
+    assert {config.vla.head.kind for config in configs} == set(benchmark.HEADS)
+    assert all(name == f"{head}/{history}" for name, (head, history) in benchmark.COMBINATIONS.items())
+
+
+def test_an_unknown_combination_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match=r"fc/policy_head: there are fc/one_step"):
+        benchmark.main(out=tmp_path, only=("fc/policy_head",))
+
+
+def test_the_page_has_a_place_for_the_table():
+    text = benchmark.PAGE.read_text(encoding="utf-8")
+    assert text.count(benchmark.BEGIN) == 1
+    assert text.index(benchmark.BEGIN) < text.index(benchmark.END)
