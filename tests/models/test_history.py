@@ -123,3 +123,15 @@ def test_pooling_takes_the_maximum_over_equal_stretches(tiny_folders, spec):
     for row, mask in enumerate(rows.attention_mask.bool()):
         own = torch.nn.functional.adaptive_max_pool1d(hidden[row, mask].T, 3).T
         assert torch.equal(rows.read(hidden)[row], own)
+
+
+@torch.no_grad()
+def test_the_images_of_a_frame_pass_the_vision_tower_once(tiny_folders, spec, make_batch):
+    vla = build(tiny_folders, spec, family="smolvlm", history="interleaved")
+    seen = []
+    vla.vlm.model.vision_model.register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append(len(kwargs["pixel_values"] if "pixel_values" in kwargs else args[0])),
+        with_kwargs=True,
+    )
+    stream(vla, make_batch(2, 5, 2))
+    assert seen == [2 * len(vla.config.cameras)] * 5

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from vlasync.errors import VlasyncError
+from vlasync.models.features import FrameFeatures, remembered
 from vlasync.models.sequence import ActionTokens
 from vlasync.models.vlm import VLM
 
@@ -25,26 +26,62 @@ _CHANGE = 1e-5  # of hidden states relative to the largest; what is masked chang
 
 @dataclass(frozen=True, kw_only=True)
 class FrameStream:
-    """What a rollout remembers where the VLM itself looks back.
+    """What a rollout remembers where the VLM itself looks back: the last T frames, T from 0 to the window size.
 
     Attributes:
-        images: camera name -> `[B, T, 3, H, W']` uint8 of the last T frames, T from 0 to the window size.
+        pixels: `[B, T, I, 3, h, w]` after the VLM's `image_transform`.
         state: `[B, T, S]` float32.
+        features: of each frame's images; see `remembered`.
     """
 
-    images: Mapping[str, torch.Tensor]
+    pixels: torch.Tensor
     state: torch.Tensor
+    features: Sequence[FrameFeatures] = ()
 
-    def followed_by(self, images: Mapping[str, torch.Tensor], state: torch.Tensor, *, window_size: int) -> FrameStream:
-        """The last frames with a new one, images `[B, 3, H, W']` and state `[B, S]`, behind them."""
 
-        def append(past: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-            return torch.cat([past.to(new.device), new.unsqueeze(1)], dim=1)[:, -window_size:]
+def no_frames(vlm: VLM, rows: int, *, num_images: int, state_size: int) -> FrameStream:
+    """The beginning of `rows` rollouts."""
+    device = vlm.model.device
+    size = (vlm.image_transform.height, vlm.image_transform.width)
+    return FrameStream(
+        pixels=torch.zeros(rows, 0, num_images, 3, *size, device=device),
+        state=torch.zeros(rows, 0, state_size, device=device),
+    )
 
-        return FrameStream(
-            images={name: append(past, images[name]) for name, past in self.images.items()},
-            state=append(self.state, state),
-        )
+
+def read_next(
+    vlm: VLM,
+    tokens: ActionTokens,
+    stream: FrameStream,
+    pixels: torch.Tensor,
+    state: torch.Tensor,
+    sentences: Sequence[str],
+    *,
+    window_size: int,
+) -> tuple[FrameStream, torch.Tensor]:
+    """Read the window that ends with a new frame; equal to the last frame of the window read at once.
+
+    The VLM reads the whole window, whose oldest frame leaves it, but sees the images of the new frame alone.
+
+    Args:
+        vlm: reads.
+        tokens: what it reads, interleaved.
+        stream: the frames before.
+        pixels: `[B, I, 3, h, w]` of the new frame, after `image_transform`.
+        state: `[B, S]` of the new frame.
+        sentences: B instructions.
+        window_size: W, frames in a full window.
+
+    Returns:
+        The new stream, and action embeddings `[B, n, D]` of the new frame.
+    """
+    past = slice(max(0, stream.state.shape[1] + 1 - window_size), None)
+    window = torch.cat([stream.pixels[:, past], pixels.unsqueeze(1)], dim=1)
+    states = torch.cat([stream.state[:, past], state.unsqueeze(1)], dim=1)
+    with remembered(vlm, stream.features[past], pixels) as features:
+        embeddings = tokens.embed(sentences, window.flatten(0, 1), states.flatten(0, 1))
+    newest = embeddings.unflatten(0, states.shape[:2])[:, -1]
+    return FrameStream(pixels=window, state=states, features=features), newest
 
 
 @torch.no_grad()

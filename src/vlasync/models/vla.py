@@ -14,7 +14,7 @@ from vlasync.errors import SpecMismatchError, VlasyncError
 from vlasync.models.chunks import ChunkPrediction, ChunkTarget
 from vlasync.models.heads.head import HeadConfig, HeadShape, PolicyHead, Stream
 from vlasync.models.heads.lstm import LSTMHeadConfig
-from vlasync.models.history import FrameStream, History, require_order
+from vlasync.models.history import FrameStream, History, no_frames, read_next, require_order
 from vlasync.models.images import prepare_images
 from vlasync.models.layout import PromptLayout
 from vlasync.models.losses import LossConfig, LossTerms
@@ -161,8 +161,7 @@ class VLA(nn.Module):
         Returns:
             `[N * T, n, D]` hidden states of the VLM at [LRN], or pooled.
         """
-        pixels = [self._pixels(images[name], name, frames_per_shift) for name in self.config.cameras]
-        return self.tokens.embed(sentences, torch.stack(pixels, dim=1), state)
+        return self.tokens.embed(sentences, self._pixels(images, frames_per_shift), state)
 
     def embed_windows(
         self, images: Mapping[str, torch.Tensor], state: torch.Tensor, sentences: Sequence[str]
@@ -207,14 +206,7 @@ class VLA(nn.Module):
         """An empty history for `batch` rollouts."""
         if self.config.history != "interleaved":
             return self.head.init_stream(batch)
-        cameras = {name: self.spec.cameras[name] for name in self.config.cameras}
-        return FrameStream(
-            images={
-                name: torch.zeros(batch, 0, 3, camera.height, camera.width, dtype=torch.uint8)
-                for name, camera in cameras.items()
-            },
-            state=torch.zeros(batch, 0, self.spec.state_size),
-        )
+        return no_frames(self.vlm, batch, num_images=len(self.config.cameras), state_size=self.spec.state_size)
 
     def step(
         self,
@@ -226,9 +218,12 @@ class VLA(nn.Module):
         """Take in the next frame of B rollouts, given as for `embed`; pose `[B, K, P]`, gripper `[B, K]`."""
         if isinstance(stream, Stream):
             return self.head.step(stream, self.embed(images, state, sentences))
-        frames = stream.followed_by(images, state, window_size=self.config.window_size)
-        embedding = self.embed_windows(frames.images, frames.state, sentences)[:, -1]
-        return frames, self.head.step(self.head.init_stream(len(state)), embedding)[1]
+        pixels = self._pixels(images, 1)
+        frames, embedding = read_next(
+            self.vlm, self.tokens, stream, pixels, state, sentences, window_size=self.config.window_size
+        )
+        _, prediction = self.head.step(self.head.init_stream(len(state)), embedding)
+        return frames, prediction
 
     def decode(self, prediction: ChunkPrediction) -> torch.Tensor:
         """Actions `[..., K, P + 1]` in the representation of `spec`; the gripper is one of its two commands."""
@@ -240,13 +235,18 @@ class VLA(nn.Module):
     def _embed(self, batch: Batch) -> torch.Tensor:
         return self.embed_windows(batch.images, batch.state, batch.sentences)
 
-    def _pixels(self, images: torch.Tensor, camera: str, frames_per_shift: int) -> torch.Tensor:
-        return prepare_images(
-            images,
-            self.vlm.image_transform,
-            shift_px=self.config.shift_px.get(camera, 0) if self.training else 0,
-            frames_per_shift=frames_per_shift,
-        )
+    def _pixels(self, images: Mapping[str, torch.Tensor], frames_per_shift: int) -> torch.Tensor:
+        """`[N, I, 3, h, w]` as the VLM wants them, cameras in the order of the prompt; arguments as for `embed`."""
+        prepared = [
+            prepare_images(
+                images[name],
+                self.vlm.image_transform,
+                shift_px=self.config.shift_px.get(name, 0) if self.training else 0,
+                frames_per_shift=frames_per_shift,
+            )
+            for name in self.config.cameras
+        ]
+        return torch.stack(prepared, dim=1)
 
 
 def _require_cameras(config: VLAConfig, spec: SyncSpec) -> None:
