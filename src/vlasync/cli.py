@@ -1,4 +1,4 @@
-"""The command line: `vlasync demo | record | check | train | evaluate | vlm | convert | convert-checkpoint`.
+"""The command line: `vlasync demo | record | check | train | evaluate | vlm | export | convert | convert-checkpoint`.
 
 Exit codes: 0 all is well, 1 audit or contract found problems, 2 wrong use or unreadable data, 130 stopped with Ctrl-C.
 Imports stand inside the commands, so that `--help` does not wait for torch.
@@ -18,12 +18,13 @@ from vlasync.checks.check_command import CheckOptions, run_check
 from vlasync.data.convert_command import ConvertOptions, run_convert
 from vlasync.errors import VlasyncError
 from vlasync.progress import console, error_console
-from vlasync.recipes.options import TrainOptions
+from vlasync.recipes.options import TrainOptions, TuningOptions
 
 Positional = tyro.conf.Positional
 
 CHECK_ALL = CheckOptions()
 AS_THE_RECIPE = TrainOptions()
+ALL_OF_IT = TuningOptions()
 
 
 def demo(run: Path = Path("runs/demo"), *, workers: int = 2) -> int:
@@ -188,7 +189,7 @@ def evaluate(
 def vlm(
     name_or_path: Positional[str],
     *,
-    tuning: Literal["full", "lora", "frozen"] = "full",
+    options: Annotated[TuningOptions, tyro.conf.arg(name="")] = ALL_OF_IT,
     image_size: tuple[int, int] | None = None,
     contract: bool = True,
 ) -> int:
@@ -200,20 +201,22 @@ def vlm(
 
         vlasync vlm HuggingFaceTB/SmolVLM-256M-Instruct
         vlasync vlm Qwen/Qwen3-VL-2B-Instruct --tuning lora --image-size 224 224
+        vlasync vlm google/paligemma2-3b-pt-224 --parts decoder --decoder-layers 4
         vlasync vlm runs/demo/vlm --no-contract
 
     Args:
         name_or_path: an image-text-to-text model of transformers, by Hugging Face name or folder.
-        tuning: what would train.
+        options: what would train; all of it by default.
         image_size: height and width in px of the images, for a VLM that takes any size.
         contract: try the contract between a VLM and a policy, in float32 on the CPU.
     """
     from vlasync.models.tuning import Tuning
     from vlasync.models.vlm import VLM
+    from vlasync.recipes.registry import tuned
     from vlasync.testing.vlm_report import report_vlm
 
-    loaded = VLM.from_pretrained(name_or_path, image_size=image_size)
-    report = report_vlm(loaded, Tuning(mode=tuning), contract=contract)
+    tuning = tuned(Tuning(), options)
+    report = report_vlm(VLM.from_pretrained(name_or_path, image_size=image_size), tuning, contract=contract)
     report.print(console)
     return 0 if report.passed else 1
 
@@ -240,6 +243,26 @@ def convert(
         options: how to convert.
     """
     return run_convert(source, target, options, console)
+
+
+def export(run: Positional[Path], out: Positional[Path], *, merge: bool = False) -> int:
+    """Make a run's policy stand alone: one folder with all weights, the VLM's among them, and nothing of the training.
+
+    For example:
+
+        vlasync export runs/demo policies/table
+        vlasync export runs/lora policies/lora --merge
+
+    Args:
+        run: a run folder (its newest checkpoint) or one checkpoint.
+        out: folder to write; it must not exist.
+        merge: fold LoRA's updates into the weights, which act as before and need no LoRA any more.
+    """
+    from vlasync.models.export import export_policy
+
+    export_policy(run, out, merge=merge)
+    console.print(f"exported: {out}; `Policy.load({str(out)!r})` acts with it")
+    return 0
 
 
 def convert_checkpoint(
@@ -272,6 +295,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "vlm": vlm,
+    "export": export,
     "convert": convert,
     "convert-checkpoint": convert_checkpoint,
 }

@@ -7,7 +7,8 @@ from vlasync.errors import SpecMismatchError, VlasyncError
 from vlasync.models.chunks import ChunkPrediction
 from vlasync.models.heads.lstm import LSTMHeadConfig
 from vlasync.models.losses import chunk_loss
-from vlasync.models.tuning import Tuning, trainable_table
+from vlasync.models.parts import trainable_table
+from vlasync.models.tuning import Tuning
 from vlasync.models.vla import VLAConfig, build_vla
 
 SMALL = VLAConfig(window_size=4, chunk_size=3, head=LSTMHeadConfig(hidden=32, layers=1))

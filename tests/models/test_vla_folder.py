@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from vlasync.errors import CheckpointError
 from vlasync.models.folder import load_vla, save_vla
 from vlasync.models.heads.lstm import LSTMHeadConfig
 from vlasync.models.tuning import Tuning
-from vlasync.models.vla import VLAConfig, build_vla
+from vlasync.models.vla import VLA, VLAConfig, build_vla
 
 SMALL = VLAConfig(window_size=2, chunk_size=3, latent=2, head=LSTMHeadConfig(hidden=16, layers=1))
 
@@ -19,13 +20,20 @@ def saved(tiny_folders, spec, tmp_path):
     return tmp_path / "vla"
 
 
+@torch.no_grad()
+def trained(vla: VLA) -> VLA:
+    """With other numbers in all that trains."""
+    for parameter in vla.parameters():
+        if parameter.requires_grad:
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return vla.eval()
+
+
 @pytest.mark.parametrize("mode", ["full", "frozen", "lora"])
 @torch.no_grad()
 def test_a_loaded_vla_computes_what_the_saved_one_did(tiny_folder, spec, make_batch, tmp_path, mode):
-    config = dataclasses.replace(SMALL, tuning=Tuning(mode=mode, lora_rank=2))
-    vla = build_vla(tiny_folder, config, spec).eval()
-    for parameter in vla.parameters():
-        parameter.add_(0.02 * torch.randn_like(parameter))
+    config = dataclasses.replace(SMALL, tuning=Tuning(mode=mode))
+    vla = trained(build_vla(tiny_folder, config, spec))
     save_vla(vla, tmp_path / "vla")
     loaded = load_vla(tmp_path / "vla")
     batch = make_batch(2, 2, 3)
@@ -78,3 +86,12 @@ def test_a_config_with_an_unknown_setting_is_refused(saved):
     config.write_text(config.read_text().replace('"latent"', '"latents"'))
     with pytest.raises(CheckpointError, match=r"config\.json"):
         load_vla(saved)
+
+
+def test_a_config_of_an_earlier_version_is_told_what_it_lacks(saved):
+    config = json.loads((saved / "config.json").read_text())
+    del config["image_size"], config["tuning"]["decoder_layers"], config["head"]["layers"]
+    (saved / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"config\.json.*earlier vlasync") as caught:
+        load_vla(saved)
+    assert all(words in str(caught.value) for words in ('"image_size": null', "tuning.decoder_layers", "head.layers"))

@@ -35,7 +35,7 @@ def test_every_other_option_lands_in_its_place_alone():
 
 
 def test_a_rank_without_lora_is_refused():
-    with pytest.raises(VlasyncError, match=r"--lora-rank 8.*'full'.*--tuning lora"):
+    with pytest.raises(VlasyncError, match=r"lora_rank: got 8.*'full'.*lora"):
         with_overrides(get_recipe("demo"), TrainOptions(lora_rank=8))
 
 

@@ -12,7 +12,7 @@ from vlasync.evaluation.evaluate import EvaluationConfig
 from vlasync.evaluation.judge import Judgement, judge
 from vlasync.evaluation.report import print_summary, write_report
 from vlasync.evaluation.results import EvaluationResults, TrainablePart, TrainingRow
-from vlasync.models.tuning import trainable_table
+from vlasync.models.parts import trainable_table
 from vlasync.policy import Policy
 from vlasync.progress import console
 from vlasync.runs import read_metrics, read_minutes, timed

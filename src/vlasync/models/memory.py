@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from vlasync.models.tuning import trainable_table
 from vlasync.models.vla import VLA
 
 FORMULA = (
     "acting: 2 B x parameters (bfloat16). Training: 4 B x parameters (float32 weights) + 16 B x those that train "
-    "(gradient, two AdamW moments, average) + what autograd keeps per frame x frames per batch."
+    "(gradient, two AdamW moments, average) + what autograd keeps per frame x frames per batch. Parameters in 4 bits "
+    "take half a byte in both."
 )
 """The estimate in words. Not in it: fragmentation, workspaces of kernels, and the images of the batch."""
 
@@ -37,9 +37,15 @@ class MemoryEstimate:
 
 def estimate_memory(vla: VLA, sentence: str) -> MemoryEstimate:
     """Count the parameters, and run one black frame forward to see what autograd keeps of it."""
-    parts = trainable_table(vla)
-    total, trainable = sum(part.total for part in parts), sum(part.trainable for part in parts)
-    return MemoryEstimate(acting=2 * total, training=4 * total + 16 * trainable, per_frame=_kept(vla, sentence))
+    parameters = list(vla.parameters())
+    floating = sum(one.numel() for one in parameters if one.is_floating_point())
+    packed = sum(one.nbytes for one in parameters if not one.is_floating_point())  # two weights in 4 bits to a byte
+    trainable = sum(one.numel() for one in parameters if one.requires_grad)
+    return MemoryEstimate(
+        acting=2 * floating + packed,
+        training=4 * floating + packed + 16 * trainable,
+        per_frame=_kept(vla, sentence),
+    )
 
 
 def _kept(vla: VLA, sentence: str) -> int:

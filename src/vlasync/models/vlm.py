@@ -41,6 +41,7 @@ class VLM(nn.Module):
         model: the base model of transformers, without vocabulary logits.
         processor: its processor.
         image_transform: what `forward` expects to have been done to the cameras' pixels.
+        source: name or folder that the weights were read from; None for weights from anywhere else.
         missing_weights: names of the weights that a pretrained VLM lacked, and which are random.
     """
 
@@ -60,6 +61,7 @@ class VLM(nn.Module):
             model.set_output_embeddings(nn.Identity())  # no logits over the vocabulary
         self.model = model
         self.processor = processor
+        self.source: str | Path | None = None
         self.missing_weights: tuple[str, ...] = ()
         self._quirk = quirk_of(model.config)
         self._writer = PromptWriter(processor, model)
@@ -75,6 +77,7 @@ class VLM(nn.Module):
         attention: Attention = "eager",
         dtype: torch.dtype = torch.float32,
         image_size: tuple[int, int] | None = None,
+        processor: str | Path | None = None,
     ) -> Self:
         """Load a VLM by Hugging Face name or by folder.
 
@@ -83,11 +86,12 @@ class VLM(nn.Module):
             attention: `eager` is the faster one for training on a CPU in bfloat16, `sdpa` on a GPU.
             dtype: of the weights.
             image_size: see `VLM`.
+            processor: name or folder of the processor, where it is not the VLM's own.
 
         Raises:
             VlasyncError: nothing that transformers can load lies there.
         """
-        processor = load_processor(name_or_path)
+        tools = load_processor(name_or_path if processor is None else processor)
         try:
             with quiet_transformers():
                 quirk = quirk_of(AutoConfig.from_pretrained(name_or_path))
@@ -100,7 +104,8 @@ class VLM(nn.Module):
                 )
         except (OSError, ValueError) as error:
             raise _not_loadable("VLM", name_or_path, error) from error
-        vlm = cls(model, processor, image_size=image_size)
+        vlm = cls(model, tools, image_size=image_size)
+        vlm.source = name_or_path
         vlm.missing_weights = tuple(sorted(loading["missing_keys"]))
         if vlm.missing_weights:
             count, first = len(vlm.missing_weights), vlm.missing_weights[0]

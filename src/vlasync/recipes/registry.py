@@ -9,8 +9,9 @@ from typing import Any
 
 from vlasync.errors import VlasyncError
 from vlasync.models.heads.kinds import head_config
+from vlasync.models.tuning import Tuning
 from vlasync.recipes import demo, reference
-from vlasync.recipes.options import TrainOptions
+from vlasync.recipes.options import TrainOptions, TuningOptions
 from vlasync.training.run import RunConfig
 
 RECIPES: dict[str, Callable[[], RunConfig]] = {
@@ -41,18 +42,25 @@ def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
     """
     vla = config.vla
     head = vla.head if options.head in (None, vla.head.kind) else head_config(options.head)
-    tuning = replace(vla.tuning, **_given(mode=options.tuning, lora_rank=options.lora_rank))
-    if options.lora_rank is not None and tuning.mode != "lora":
-        raise VlasyncError(
-            f"--lora-rank {options.lora_rank}: nothing has a rank under tuning {tuning.mode!r}; give --tuning lora, too"
-        )
     return replace(
         config,
-        vla=replace(vla, head=head, tuning=tuning),
+        vla=replace(vla, head=head, tuning=tuned(vla.tuning, options)),
         training=replace(
             config.training, **_given(steps=options.steps, batch_size=options.batch_size, seed=options.seed)
         ),
         **_given(actions=options.actions),
+    )
+
+
+def tuned(tuning: Tuning, options: TuningOptions) -> Tuning:
+    """`tuning` with the options that are given; one of another mode starts from that mode's usual settings.
+
+    Raises:
+        VlasyncError: an option has no effect, or makes no sense.
+    """
+    start = tuning if options.tuning in (None, tuning.mode) else Tuning(mode=options.tuning)
+    return replace(
+        start, **_given(parts=options.parts, decoder_layers=options.decoder_layers, lora_rank=options.lora_rank)
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from vlasync.models.memory import FORMULA, MemoryEstimate, estimate_memory
-from vlasync.models.tuning import PartCount, Tuning, apply_tuning, trainable_table
+from vlasync.models.parts import PartCount, count_words, parts_table, trainable_table, weights_in
+from vlasync.models.tuning import Tuning
 from vlasync.models.vla import VLA
 from vlasync.models.vlm import VLM
 from vlasync.testing.families import SENTENCES
@@ -44,7 +45,7 @@ class VLMReport:
         """Show it as tables."""
         for title, table in (
             ("VLM", _facts_table(self.facts)),
-            ("What trains", _parts_table(self.parts)),
+            ("What trains", parts_table(self.parts)),
             ("Memory", _memory_table(self.memory)),
             ("Contract", _contract_table(self.clauses)),
         ):
@@ -60,11 +61,12 @@ def report_vlm(vlm: VLM, tuning: Tuning, *, contract: bool = True) -> VLMReport:
     Args:
         vlm: freshly loaded, in float32.
         tuning: what would train.
-        contract: try the contract, on all weights, before `tuning` is applied.
+        contract: try the contract while all weights train, then, whether just what `tuning` names trains.
     """
-    vla = small_vla(vlm)
-    clauses = check_vla(vla) if contract else ()
-    apply_tuning(vlm, tuning)
+    clauses = check_vla(small_vla(vlm)) if contract else ()
+    vla = small_vla(vlm, tuning)
+    if contract and tuning != Tuning():
+        clauses += tuple(replace(result, clause="tuning") for result in check_vla(vla, ["gradients"]))
     return VLMReport(
         facts=_facts(vla), parts=trainable_table(vla), memory=estimate_memory(vla, SENTENCES[0]), clauses=clauses
     )
@@ -80,7 +82,7 @@ def _facts(vla: VLA) -> dict[str, str]:
         "images": f"{transform.height} x {transform.width} px, {transform.interpolation}; prepared {how}",
         "tokens per frame": f"{two + vla.tokens.layout.latent + 1} with two cameras, {two - one} for each image",
         "hidden size": str(vlm.hidden_size),
-        "parameters": _count(sum(parameter.numel() for parameter in vlm.parameters())),
+        "parameters": count_words(sum(weights_in(parameter) for parameter in vlm.parameters())),
     }
     return facts | ({"quirk": vlm.quirk} if vlm.quirk else {})
 
@@ -89,19 +91,6 @@ def _facts_table(facts: Mapping[str, str]) -> Table:
     table = Table(show_header=False)
     for name, value in facts.items():
         table.add_row(name, value)
-    return table
-
-
-def _parts_table(parts: Sequence[PartCount]) -> Table:
-    table = Table("part", *(Column(name, justify="right") for name in ("parameters", "that train", "share")))
-    whole = PartCount(
-        part="all", trainable=sum(part.trainable for part in parts), total=sum(part.total for part in parts)
-    )
-    for part in (*parts, whole):
-        share = part.trainable / part.total if part.total else 0.0
-        table.add_row(
-            part.part, _count(part.total), _count(part.trainable), f"{share:.1%}", end_section=part == parts[-1]
-        )
     return table
 
 
@@ -121,14 +110,6 @@ def _contract_table(clauses: Sequence[ClauseResult]) -> Table:
             result.clause, "[green]pass[/]" if result.passed else "[bold red]FAIL[/]", escape(result.measured)
         )
     return table
-
-
-def _count(number: int) -> str:
-    """A number of parameters as people say it: 3.2 B, 410 M, 12 k."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return str(number)
 
 
 def _bytes(number: int) -> str:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from vlasync.errors import CheckpointError
 from vlasync.files import whole_folder
-from vlasync.models.folder import save_vla
+from vlasync.models.folder import require_base, save_vla
 from vlasync.models.vla import VLA
 from vlasync.runs import checkpoint_folders
 from vlasync.spec import SyncSpec
@@ -63,6 +63,7 @@ def restore_checkpoint(folder: Path, vla: VLA, optimizer: torch.optim.Optimizer,
             f"{folder}: {error.filename} is missing; this checkpoint holds no training state"
         ) from None
     SyncSpec.from_json((folder / "spec.json").read_text()).require_equal(vla.spec, where=f"resume from {folder}")
+    require_base(folder, vla)
     _restore_weights(folder, average, tensors, averaged)
     average.updates = record.pop("average_updates")
     state: dict[int, dict[str, torch.Tensor]] = {}
