@@ -26,9 +26,7 @@ def miniature(run: Path) -> DemoConfig:
     full = demo_config(run)
     small = TinySize(image_size=32, patch_size=16, pixel_shuffle=1, hidden=32, vision_layers=1, text_layers=1, heads=2)
     return DemoConfig(
-        recording=replace(
-            full.recording, tasks=TASKS, episodes_per_task=4, shard_episodes=2, cameras=calvin_cameras(32, 32)
-        ),
+        recording=replace(full.recording, tasks=TASKS, episodes=4, shard_episodes=2, cameras=calvin_cameras(32, 32)),
         training=replace(
             full.training,
             vlm=TinyVLM(family="smolvlm", size=small),

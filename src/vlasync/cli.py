@@ -18,11 +18,12 @@ from vlasync.checks.check_command import CheckOptions, run_check
 from vlasync.data.convert_command import ConvertOptions, run_convert
 from vlasync.errors import VlasyncError
 from vlasync.progress import console, error_console
-from vlasync.recipes.options import TrainOptions, TuningOptions
+from vlasync.recipes.options import RecordOptions, TrainOptions, TuningOptions
 
 Positional = tyro.conf.Positional
 
 CHECK_ALL = CheckOptions()
+EVERYTHING = RecordOptions()
 AS_THE_RECIPE = TrainOptions()
 ALL_OF_IT = TuningOptions()
 
@@ -51,12 +52,8 @@ def demo(run: Path = Path("runs/demo"), *, workers: int = 2) -> int:
 def record(
     out: Positional[Path],
     *,
-    tasks: tuple[str, ...] = (),
-    episodes: int = 20,
-    format: Literal["store", "calvin"] = "store",
-    image_size: tuple[int, int] = (200, 84),
+    options: Annotated[RecordOptions, tyro.conf.arg(name="")] = EVERYTHING,
     workers: int = 2,
-    seed: int = 0,
 ) -> int:
     """Record demonstrations of the play table with the scripted expert.
 
@@ -64,15 +61,12 @@ def record(
 
         vlasync record data/table --tasks open_drawer close_drawer --episodes 50
         vlasync record data/calvin --format calvin --workers 4
+        vlasync record data/abc --scenes A,B,C --style play --episodes 100 --workers 4
 
     Args:
         out: folder of the dataset; complete parts of it are kept, so a stopped recording goes on.
-        tasks: tasks to demonstrate; all that the expert knows by default.
-        episodes: demonstrations per task.
-        format: `store` for training, `calvin` for CALVIN's own layout.
-        image_size: side of the static and of the gripper camera's images, px.
-        workers: processes.
-        seed: of starts, sentences and perturbations; the same seed gives the same bytes.
+        options: what to record.
+        workers: processes; the recording does not depend on their number.
     """
     from vlasync.envs.playtable.instructions import DEMONSTRATED_TASKS
     from vlasync.recording import RecordingConfig, calvin_cameras
@@ -80,12 +74,15 @@ def record(
 
     config = RecordingConfig(
         out=out,
-        tasks=tasks or DEMONSTRATED_TASKS,
-        episodes_per_task=episodes,
-        format=format,
-        cameras=calvin_cameras(*image_size),
+        tasks=options.tasks or DEMONSTRATED_TASKS,
+        episodes=options.episodes,
+        scenes=tuple(scene for given in options.scenes for scene in given.split(",")),
+        style=options.style,
+        play_frames=options.play_frames,
+        format=options.format,
+        cameras=calvin_cameras(*options.image_size),
         workers=workers,
-        seed=seed,
+        seed=options.seed,
     )
     record_demonstrations(config)
     console.print(f"recorded in {out}; look it over with [bold]vlasync check {out}[/bold]")

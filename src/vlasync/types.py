@@ -54,6 +54,7 @@ class Episode:
         frame_index: `[T]` int64, the number that each frame has in its dataset.
         language: sentences, which may overlap and need not cover every frame.
         timestamps: `[T]` seconds on the recorder's clock; None where frame t stands for `t / spec.rate_hz`.
+        scene_name: which of several simulated scenes it comes from (`D` for CALVIN's scene D), where that is known.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Episode:
     frame_index: NDArray[np.int64]
     language: tuple[LanguageSpan, ...]
     timestamps: NDArray[np.float64] | None = None
+    scene_name: str | None = None
 
     def __len__(self) -> int:
         return len(self.state)

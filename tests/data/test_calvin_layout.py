@@ -122,6 +122,31 @@ def test_the_writer_refuses_what_the_layout_cannot_hold(tmp_path: Path) -> None:
         writer.finish()
 
 
+def test_each_scene_keeps_its_name_and_its_stretch_of_frames(tmp_path: Path) -> None:
+    write(tmp_path, [replace(episode, scene_name=name) for episode, name in zip(EPISODES, "BBA", strict=True)])
+    assert [episode.scene_name for episode in read_calvin(tmp_path)] == ["B", "B", "A"]
+    middle = FIRST_FRAME + len(EPISODES[0]) + len(EPISODES[1])
+    assert read_object_array(tmp_path / "scene_info.npy") == {
+        "calvin_scene_B": [FIRST_FRAME, middle - 1],
+        "calvin_scene_A": [middle, middle + len(EPISODES[2]) - 1],
+    }
+
+
+def test_a_scene_that_comes_back_after_another_is_refused(tmp_path: Path) -> None:
+    writer = CalvinWriter(tmp_path)
+    writer.append(replace(EPISODES[0], scene_name="B"))
+    writer.append(replace(EPISODES[1], scene_name="A"))
+    with pytest.raises(DatasetError, match="calvin_scene_B comes once more"):
+        writer.append(replace(EPISODES[0], scene_name="B"))
+
+
+def test_a_damaged_list_of_scenes_is_one_clear_error(tmp_path: Path) -> None:
+    write(tmp_path, EPISODES)
+    np.save(tmp_path / "scene_info.npy", np.array({"calvin_scene_D": 3}, dtype=object), allow_pickle=True)
+    with pytest.raises(DatasetError, match=r"scene_info.npy: expected the first and last frame"):
+        read_calvin(tmp_path)
+
+
 def test_the_recording_of_calvin_itself(shared_data: Path) -> None:
     episodes = read_calvin(shared_data / "calvin_sample" / "training")
     assert [len(episode) for episode in episodes] == [280, 346]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from vlasync.data.readers.calvin import read_calvin
+from vlasync.data.readers.object_array import read_object_array
 from vlasync.data.store import Store
 from vlasync.errors import VlasyncError
 from vlasync.recording import RecordingConfig, calvin_cameras, record
@@ -20,7 +21,7 @@ SCRIPT = """
 from pathlib import Path
 from vlasync.recording import RecordingConfig, calvin_cameras, record
 if __name__ == "__main__":
-    record(RecordingConfig(out=Path({out!r}), tasks=("move_slider_left", "turn_on_led"), episodes_per_task=3,
+    record(RecordingConfig(out=Path({out!r}), tasks=("move_slider_left", "turn_on_led"), episodes=3,
                            cameras=calvin_cameras(32, 16), workers=2, shard_episodes=1, seed=5))
 """
 
@@ -29,7 +30,7 @@ def tiny(out: Path, **changes) -> RecordingConfig:
     config = RecordingConfig(
         out=out,
         tasks=("move_slider_left", "turn_on_led"),
-        episodes_per_task=3,
+        episodes=3,
         cameras=calvin_cameras(32, 16),
         workers=1,
         shard_episodes=1,
@@ -91,7 +92,7 @@ def wait_for_group_to_end(group: int) -> None:
 
 
 def test_worker_processes_end_without_a_word(tmp_path, capfd):
-    record(tiny(tmp_path / "data", tasks=("turn_on_led",), episodes_per_task=1))
+    record(tiny(tmp_path / "data", tasks=("turn_on_led",), episodes=1))
     assert capfd.readouterr().err == ""
 
 
@@ -123,3 +124,30 @@ def test_settings_that_cannot_work_are_refused(tmp_path):
         tiny(tmp_path, tasks=("move_slider",))
     with pytest.raises(VlasyncError, match="workers is 0"):
         tiny(tmp_path, workers=0)
+
+
+def test_scenes_come_one_after_the_other_and_both_layouts_name_them(tmp_path):
+    # Scenes A and D have their doors in the same place. CALVIN's layout is written from a store.
+    several = tiny(tmp_path, tasks=("move_slider_left",), episodes=1, scenes=("D", "A"), format="calvin")
+    calvin = read_calvin(record(several))
+    assert [episode.scene_name for episode in calvin] == ["D", "A"]
+    assert not np.array_equal(calvin[0].images["static"][0], calvin[1].images["static"][0])
+    (d_first, d_last), (a_first, a_last) = read_object_array(tmp_path / "scene_info.npy").values()
+    assert (a_first, a_last - d_first + 1) == (d_last + 1, sum(len(episode) for episode in calvin))
+
+
+def test_play_has_the_same_bytes_with_one_worker_and_two(tmp_path):
+    playing = {"style": "play", "episodes": 2, "play_frames": 40}
+    one, two = (record(tiny(tmp_path / str(workers), workers=workers, **playing)) for workers in (1, 2))
+    assert contents(one) == contents(two)
+    store = Store.open(one)
+    assert [len(episode) for episode in store] == [40, 40]
+    assert len(shards(one)) == 2
+    assert len(np.unique(np.concatenate([episode.frame_index for episode in store]))) == 80
+
+
+def test_scenes_that_cannot_be_recorded_are_refused(tmp_path):
+    with pytest.raises(VlasyncError, match="no such scene"):
+        tiny(tmp_path, scenes=("A", "E"))
+    with pytest.raises(VlasyncError, match="each once"):
+        tiny(tmp_path, scenes=("A", "A"))

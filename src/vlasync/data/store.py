@@ -1,7 +1,7 @@
 """The training store: demonstrations as raw memory maps; a window is one contiguous copy and nothing is decoded.
 
     <store>/store.json                     format version and SyncSpec
-    <store>/shards/<name>/episodes.json    name, first frame, length, sentences and conversions of each episode
+    <store>/shards/<name>/episodes.json    name, first frame, length, sentences, scene and conversions of each episode
                           images.<camera>.npy  [N, 3, H, W'] uint8, channels first as networks read them
                           state.npy            [N, S] float64
                           actions.npy          [N, n] float64, in the representation of the SyncSpec
@@ -130,12 +130,13 @@ def write_shard(store: Path, name: str, episodes: Sequence[Episode]) -> None:
 
 
 def _episode_rows(episodes: Sequence[Episode], taken: Sequence[HandOver]) -> list[dict[str, Any]]:
-    """What `episodes.json` holds: where each episode starts in the shard's arrays, its sentences and conversions."""
+    """What `episodes.json` holds: where each episode starts in the shard's arrays, and what is known of it."""
     rows, first = [], 0
     for episode, made in zip(episodes, taken, strict=True):
         spans = [dataclasses.asdict(span) for span in episode.language]
         row = {"name": episode.name, "first": first, "length": len(episode), "language": spans}
-        rows.append(row | ({"conversions": made.changes} if made.changes else {}))
+        known = {"scene_name": episode.scene_name, "conversions": made.changes}
+        rows.append(row | {key: value for key, value in known.items() if value})
         first += len(episode)
     return rows
 
@@ -218,6 +219,7 @@ class Store(Dataset):
             frame_index=shard.frame_index[part],
             language=_language(row),
             timestamps=None if shard.timestamps is None else shard.timestamps[part],
+            scene_name=row.get("scene_name"),
         )
 
 

@@ -40,7 +40,7 @@ def demo_recording(out: Path, *, workers: int) -> RecordingConfig:
     return RecordingConfig(
         out=out,
         tasks=tuple(task for task in DEMO_TASKS for _ in range(SHARES.get(task, 1))),
-        episodes_per_task=75,
+        episodes=75,
         cameras=calvin_cameras(64, 64),
         perturbation=Perturbation(share=0.9, probability=0.05, steps=(4, 16), strength=1.0),
         workers=workers,

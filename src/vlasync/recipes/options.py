@@ -1,6 +1,6 @@
-"""What `vlasync train` is told beside the recipe's name: settings that take the place of the recipe's.
+"""What `vlasync record` and `vlasync train` are told: settings that take the place of the recording's or the recipe's.
 
-The records stand apart from the registry, so that the help does not wait for torch.
+The records stand apart from what they set, so that the help does not wait for torch.
 """
 
 from __future__ import annotations
@@ -9,6 +9,32 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vlasync.actions.representations import Representation
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordOptions:
+    """What to record.
+
+    Attributes:
+        tasks: tasks to demonstrate or to play; all that the expert knows by default.
+        episodes: demonstrations per task and scene; in play style, recordings per scene.
+        scenes: which of the scenes A to D (`A,B,C`), recorded one after the other.
+        style: task: one task per episode, from a start of its own. play: long recordings of one task after the other
+            without a reset, with a sentence wherever a task was achieved.
+        play_frames: length of a recording in play style, at 30 frames per second.
+        format: `store` for training, `calvin` for CALVIN's own layout.
+        image_size: side of the static and of the gripper camera's images, px.
+        seed: of starts, sentences, perturbations and the order of play; the same seed gives the same bytes.
+    """
+
+    tasks: tuple[str, ...] = ()
+    episodes: int = 20
+    scenes: tuple[str, ...] = ("D",)
+    style: Literal["task", "play"] = "task"
+    play_frames: int = 900
+    format: Literal["store", "calvin"] = "store"
+    image_size: tuple[int, int] = (200, 84)
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

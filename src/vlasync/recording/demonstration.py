@@ -1,9 +1,4 @@
-"""One demonstration: the expert solves a task once, and what happened is written down as CALVIN does.
-
-Frame t is what was seen before action t. The recorded action is not what was asked for but what came of it: the change
-of the measured pose from frame t to t + 1, scaled and clipped, beside the gripper command of that step. The frame after
-the last action only supplies that action and is not kept.
-"""
+"""One demonstration: the expert solves a task once, from a start of its own, now and then pushed off its way."""
 
 from __future__ import annotations
 
@@ -13,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vlasync.actions.frames import increments
 from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.expert import Expert
 from vlasync.envs.playtable.instructions import sentence
 from vlasync.envs.playtable.starts import sample_start
 from vlasync.envs.playtable.tasks import achieved
-from vlasync.spec import SyncSpec
+from vlasync.recording.frames import write_episode
 from vlasync.types import Episode, LanguageSpan, Observation
 
 MIN_SPAN = 8
@@ -95,22 +89,14 @@ def demonstrate(
     log = _attempt(env, Observation(**raw), task, _draw_bursts(perturbation, max_steps, rng))
     if not log.success:
         return None
-    spec = SyncSpec.CALVIN.replace(cameras=env.sync_spec.cameras)
-    frames = log.observations[:-1]
-    state = np.stack([observation.state for observation in log.observations])
-    moves = np.clip(increments(state[:-1, :6], state[1:, :6], spec), -1.0, 1.0)
-    return Episode(
+    stretches = clean_stretches(log.disturbed)
+    return write_episode(
+        env,
+        log.observations,
+        log.commands,
         name=name,
-        spec=spec,
-        images={camera: np.stack([frame.images[camera] for frame in frames]) for camera in spec.cameras},
-        state=state[:-1],
-        actions=np.column_stack([moves, log.commands[:, 6]]),
-        scene=np.stack([frame.scene for frame in frames if frame.scene is not None]),
-        frame_index=first_frame + np.arange(len(frames)),
-        language=tuple(
-            LanguageSpan(first=first, last=last, sentence=words, task=task)
-            for first, last in clean_stretches(log.disturbed)
-        ),
+        first_frame=first_frame,
+        language=tuple(LanguageSpan(first=first, last=last, sentence=words, task=task) for first, last in stretches),
     )
 
 

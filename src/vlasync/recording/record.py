@@ -1,105 +1,40 @@
-"""Recording a dataset: many demonstrations, by several processes, one whole shard at a time.
+"""Recording a dataset: many episodes, by several processes, one whole shard at a time.
 
-Demonstration i of a recording depends on the seed and on i alone, and shard j holds a fixed range of demonstrations. So
-the bytes do not depend on the number of processes, nor on how often the recording was killed and started again.
+Episode i of a recording depends on the seed and on i alone, and shard j holds a fixed range of episodes. So the bytes
+do not depend on the number of processes, nor on how often the recording was killed and started again.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
 from concurrent.futures import as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from vlasync.data.store import Store, create_store, write_shard
 from vlasync.data.writers.calvin import CalvinWriter
 from vlasync.envs.playtable import PlayTable
-from vlasync.envs.playtable.instructions import require_demonstrated
 from vlasync.errors import VlasyncError
 from vlasync.files import write_text
 from vlasync.processes import worker_pool
 from vlasync.progress import stage
-from vlasync.recording.demonstration import Perturbation, demonstrate
+from vlasync.recording.config import RecordingConfig
+from vlasync.recording.demonstration import demonstrate
+from vlasync.recording.play import play
 from vlasync.spec import Camera, SyncSpec
 from vlasync.types import Episode
 
 MAX_ATTEMPTS = 20
 """Attempts at a demonstration before the recording gives up: the expert fails far less than one time in ten."""
 
-FRAME_NUMBERS = 1000
-"""Frame numbers set aside for each demonstration; more than `RecordingConfig.max_steps` may ask for."""
-
-
-def calvin_cameras(static: int = 200, gripper: int = 84) -> dict[str, Camera]:
-    """CALVIN's two cameras with square images of these sides, px."""
-    sides = {"static": static, "gripper": gripper}
-    return {
-        name: dataclasses.replace(camera, height=sides[name], width=sides[name])
-        for name, camera in SyncSpec.CALVIN.cameras.items()
-    }
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordingConfig:
-    """What to record, and where.
-
-    Attributes:
-        out: folder of the dataset.
-        tasks: tasks to demonstrate; naming one twice doubles its share.
-        episodes_per_task: demonstrations of each; tasks take turns.
-        format: `store` for training, `calvin` for CALVIN's own layout.
-        cameras: image streams.
-        perturbation: bursts of random action that disturb the expert.
-        seed: of starts, sentences and bursts.
-        workers: processes; the recording does not depend on it.
-        shard_episodes: demonstrations per shard, the unit of work that is kept or lost whole.
-        max_steps: an attempt that takes longer is dropped and made again with another seed.
-    """
-
-    out: Path
-    tasks: tuple[str, ...]
-    episodes_per_task: int
-    format: Literal["store", "calvin"] = "store"
-    cameras: Mapping[str, Camera] = field(default_factory=calvin_cameras)
-    perturbation: Perturbation = field(default_factory=Perturbation)
-    seed: int = 0
-    workers: int = 2
-    shard_episodes: int = 10
-    max_steps: int = 120
-
-    def __post_init__(self) -> None:
-        for task in self.tasks:
-            require_demonstrated(task)
-        for name in ("episodes_per_task", "workers", "shard_episodes", "max_steps"):
-            if getattr(self, name) < 1:
-                raise VlasyncError(f"RecordingConfig.{name} is {getattr(self, name)}; it must be at least 1")
-        if not self.tasks or self.max_steps >= FRAME_NUMBERS:
-            raise VlasyncError(
-                f"RecordingConfig: got {len(self.tasks)} tasks and max_steps {self.max_steps}; "
-                f"expected at least one task and fewer than {FRAME_NUMBERS} steps"
-            )
-
-    @property
-    def episodes(self) -> int:
-        """Number of demonstrations of all tasks."""
-        return len(self.tasks) * self.episodes_per_task
-
-    def shards(self) -> list[range]:
-        """Demonstrations of each shard."""
-        starts = range(0, self.episodes, self.shard_episodes)
-        return [range(start, min(start + self.shard_episodes, self.episodes)) for start in starts]
-
 
 def record(config: RecordingConfig) -> Path:
-    """Record the demonstrations that `config` asks for; complete shards of an earlier call are kept.
+    """Record the episodes that `config` asks for; complete shards of an earlier call are kept.
 
     Beside the data lies `recording.json`: the settings, and per task how many attempts of the expert failed.
 
@@ -126,19 +61,13 @@ def record(config: RecordingConfig) -> Path:
     return config.out
 
 
-def _settings(config: RecordingConfig) -> dict[str, object]:
-    """What decides the recording's content, as plain JSON values."""
-    settings = {**dataclasses.asdict(config), "out": None, "workers": None}
-    return json.loads(json.dumps({name: value for name, value in settings.items() if value is not None}))
-
-
 def _claim(config: RecordingConfig) -> None:
     """Write the settings into a fresh folder, or make sure that the recording there has the same."""
     file = config.out / "recording.json"
     if not file.exists():
-        write_text(file, json.dumps({"settings": _settings(config)}, indent=2))
+        write_text(file, json.dumps({"settings": config.settings()}, indent=2))
         return
-    earlier, ours = json.loads(file.read_text())["settings"], _settings(config)
+    earlier, ours = json.loads(file.read_text())["settings"], config.settings()
     for name in ours:
         if earlier.get(name) != ours[name]:
             raise VlasyncError(
@@ -154,16 +83,16 @@ def _is_complete(config: RecordingConfig) -> bool:
 def _finish(config: RecordingConfig, failed: Counter[str]) -> None:
     """Add to `recording.json` how many attempts failed, which also says that the recording is complete."""
     per_task = {task: failed[task] for task in config.tasks}
-    content = {"settings": _settings(config), "episodes": config.episodes, "failed_attempts": per_task}
+    content = {"settings": config.settings(), "episodes": config.total, "failed_attempts": per_task}
     write_text(config.out / "recording.json", json.dumps(content, indent=2))
 
 
 def _record_shards(config: RecordingConfig, store: Path) -> None:
     """Record all shards that are not there yet, in parallel."""
     missing = [shard for shard in config.shards() if not (store / "shards" / _shard_name(shard)).exists()]
-    kept = config.episodes - sum(len(shard) for shard in missing)
+    kept = config.total - sum(len(shard) for shard in missing)
     frames = attempts = 0
-    with stage("record", config.episodes) as progress, worker_pool(min(config.workers, len(missing))) as pool:
+    with stage("record", config.total) as progress, worker_pool(min(config.workers, len(missing))) as pool:
         progress.advance(kept, status=f"{kept} kept" if kept else "")
         for done in as_completed([pool.submit(_record_shard, config, store, shard) for shard in missing]):
             result = done.result()
@@ -182,9 +111,9 @@ class _ShardResult:
 
 
 @cache
-def _table(cameras: tuple[tuple[str, Camera], ...]) -> PlayTable:
-    """The play table of this process."""
-    return PlayTable(cameras=dict(cameras))
+def _table(scene: str, cameras: tuple[tuple[str, Camera], ...]) -> PlayTable:
+    """The play table of this process in a scene."""
+    return PlayTable(scene=scene, cameras=dict(cameras))
 
 
 def _shard_name(shard: range) -> str:
@@ -192,7 +121,7 @@ def _shard_name(shard: range) -> str:
 
 
 def _record_shard(config: RecordingConfig, store: Path, shard: range) -> _ShardResult:
-    """Record one shard's demonstrations and write them; runs in a worker."""
+    """Record one shard's episodes and write them; runs in a worker."""
     episodes, attempts = [], 0
     for index in shard:
         episode, tries = _record_episode(config, index)
@@ -203,16 +132,33 @@ def _record_shard(config: RecordingConfig, store: Path, shard: range) -> _ShardR
 
 
 def _record_episode(config: RecordingConfig, index: int) -> tuple[Episode, int]:
-    """Demonstration `index`, and how many attempts it took; each attempt has a seed of its own."""
-    task = config.tasks[index % len(config.tasks)]
-    env = _table(tuple(config.cameras.items()))
+    """Episode `index`, and how many attempts it took."""
+    env = _table(config.scene(index), tuple(config.cameras.items()))
+    return _demonstrate(env, config, index) if config.style == "task" else (_play(env, config, index), 1)
+
+
+def _play(env: PlayTable, config: RecordingConfig, index: int) -> Episode:
+    return play(
+        env,
+        config.tasks,
+        _rng(config, index, 1),
+        name=f"play/{index:06d}/attempt-1",
+        first_frame=config.first_frame(index),
+        frames=config.play_frames,
+        max_steps=config.max_steps,
+    )
+
+
+def _demonstrate(env: PlayTable, config: RecordingConfig, index: int) -> tuple[Episode, int]:
+    """The first attempt that succeeds, and which it was; each has a seed of its own."""
+    task = config.task(index)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         episode = demonstrate(
             env,
             task,
-            np.random.default_rng(np.random.SeedSequence([config.seed, index, attempt])),
+            _rng(config, index, attempt),
             name=f"{task}/{index:06d}/attempt-{attempt}",
-            first_frame=FRAME_NUMBERS * index,
+            first_frame=config.first_frame(index),
             perturbation=config.perturbation,
             max_steps=config.max_steps,
         )
@@ -222,6 +168,10 @@ def _record_episode(config: RecordingConfig, index: int) -> tuple[Episode, int]:
         f"{task}: the expert failed {MAX_ATTEMPTS} times in a row with at most {config.max_steps} steps and "
         f"perturbation strength {config.perturbation.strength}; allow more steps or perturb less"
     )
+
+
+def _rng(config: RecordingConfig, index: int, attempt: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence([config.seed, index, attempt]))
 
 
 def _failed_attempts(store: Store) -> Counter[str]:

@@ -218,14 +218,14 @@ def _run(episode: Episode, job: _Job) -> Tally:
     """Replay the spans of a job in every representation."""
     tally = Tally()
     for span in job.spans:
-        replay_span(_play_table(), episode, span, tally)
+        replay_span(_play_table(episode.scene_name or "D"), episode, span, tally)
     return tally
 
 
 @cache
-def _play_table() -> PlayTable:
-    """The simulator of this process, without pixels; it stays between jobs."""
-    return PlayTable(cameras={})
+def _play_table(scene: str) -> PlayTable:
+    """The simulator of this process in one scene, without pixels; it stays between jobs."""
+    return PlayTable(scene=scene, cameras={})
 
 
 def replay_span(env: ReplayEnvironment, episode: Episode, span: LanguageSpan, tally: Tally) -> None:

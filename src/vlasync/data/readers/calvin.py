@@ -3,6 +3,7 @@
     <split>/episode_0000100.npz              robot_obs [15], rel_actions [7], scene_obs [24], rgb_<camera> [H, W', 3]
             ep_start_end_ids.npy             first and last frame of each episode, both inclusive
             lang_annotations/auto_lang_ann.npy   sentences with (first, end) frames, end exclusive
+           scene_info.npy                   first and last frame recorded in each scene, where there are several
             syncspec.json                    what the numbers mean, where that is not SyncSpec.CALVIN (not CALVIN's own)
 
 Everything is lazy: an episode's numbers are read when the episode is, its pixels when they are sliced.
@@ -29,6 +30,11 @@ from vlasync.spec import Camera, SyncSpec
 from vlasync.types import Episode, LanguageSpan
 
 LANGUAGE_FILE = "lang_annotations/auto_lang_ann.npy"
+
+SCENE_FILE = "scene_info.npy"
+
+SCENE_PREFIX = "calvin_scene_"
+"""What CALVIN puts before the name of a scene, `A` to `D`."""
 
 SPEC_FILE = "syncspec.json"
 """What the numbers of a split mean, where it was written down; else they are taken for CALVIN's own."""
@@ -58,8 +64,8 @@ def read_calvin(path: Path | str) -> CalvinSplit:
         every episode are given to the nearest one before, with the frames they claim, so that the audit sees them.
 
     Raises:
-        DatasetError: no such split, or its index, sentences, SyncSpec or first frame cannot be read.
-        UnsafeFileError: the sentences' file asks to run code.
+        DatasetError: no such split, or its index, sentences, scenes, SyncSpec or first frame cannot be read.
+        UnsafeFileError: the file of the sentences or of the scenes asks to run code.
     """
     folder = Path(path)
     bounds = _read_bounds(folder)
@@ -67,7 +73,7 @@ def read_calvin(path: Path | str) -> CalvinSplit:
     with _OpenFrame(first_file) as frame:
         cameras = frame.cameras()
     spec = _read_spec(folder / SPEC_FILE, SyncSpec.CALVIN.replace(cameras=cameras))
-    return CalvinSplit(folder, spec, bounds, _read_language(folder, bounds))
+    return CalvinSplit(folder, spec, bounds, _read_language(folder, bounds), _read_scenes(folder, bounds))
 
 
 class CalvinSplit(Dataset):
@@ -79,11 +85,13 @@ class CalvinSplit(Dataset):
         spec: SyncSpec,
         bounds: NDArray[np.int64],
         language: Sequence[tuple[LanguageSpan, ...]],
+        scenes: Sequence[str | None],
     ) -> None:
         self.spec = spec
         self._folder = folder
         self._bounds = bounds
         self._language = language
+        self._scenes = scenes
 
     def __len__(self) -> int:
         return len(self._bounds)
@@ -112,6 +120,7 @@ class CalvinSplit(Dataset):
             scene=scene,
             frame_index=numbers,
             language=self._language[number],
+            scene_name=self._scenes[number],
         )
 
 
@@ -270,3 +279,18 @@ def _read_language(folder: Path, bounds: NDArray[np.int64]) -> list[tuple[Langua
                 f"{file}: expected language.ann, language.task and info.indx of equal length ({error!r})"
             ) from error
     return [tuple(part) for part in spans]
+
+
+def _read_scenes(folder: Path, bounds: NDArray[np.int64]) -> list[str | None]:
+    """The scene of each episode, without CALVIN's prefix; None where the split does not tell."""
+    file = folder / SCENE_FILE
+    content = read_object_array(file) if file.exists() else {}
+    try:
+        stretches = [
+            (str(name).removeprefix(SCENE_PREFIX), int(first), int(last)) for name, (first, last) in content.items()
+        ]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{file}: expected the first and last frame of each scene by its name ({error!r})"
+        ) from error
+    return [next((name for name, first, last in stretches if first <= frame <= last), None) for frame in bounds[:, 0]]

@@ -12,7 +12,7 @@ import yaml
 from numpy.typing import NDArray
 
 from vlasync.actions.frames import integrate
-from vlasync.data.readers.calvin import LANGUAGE_FILE, frame_file
+from vlasync.data.readers.calvin import LANGUAGE_FILE, SCENE_FILE, SCENE_PREFIX, frame_file
 from vlasync.errors import DatasetError
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode
@@ -33,12 +33,13 @@ class CalvinWriter:
 
     Args:
         path: folder of the split, e.g. `demonstrations/training`; made with its parents.
-        scene: name of the simulated scene, for `scene_info.npy`.
+        scene: scene of the episodes that do not tell theirs.
     """
 
-    def __init__(self, path: Path | str, *, scene: str = "calvin_scene_D") -> None:
+    def __init__(self, path: Path | str, *, scene: str = "D") -> None:
         self._path = Path(path)
         self._scene = scene
+        self._scenes: dict[str, list[int]] = {}
         self._next_frame = FIRST_FRAME
         self._bounds: list[tuple[int, int]] = []
         self._sentences: list[tuple[tuple[int, int], str, str]] = []
@@ -53,7 +54,8 @@ class CalvinWriter:
 
         Raises:
             SpecMismatchError: its actions are not in CALVIN's convention.
-            DatasetError: it has no frames or no simulator state, or a file cannot be written.
+            DatasetError: it has no frames or no simulator state, its scene comes after another one once more, or a file
+                cannot be written.
         """
         SyncSpec.CALVIN.replace(cameras=episode.spec.cameras).require_equal(
             episode.spec, where=f"{episode.name} -> CALVIN layout {self._path}"
@@ -68,6 +70,7 @@ class CalvinWriter:
         }
         first = self._next_frame if first_frame is None else first_frame
         last = first + len(episode) - 1
+        self._count_scene(episode, first, last)
         if not self._is_written(first, vectors):
             self._write_frames(first, vectors, episode)
         for key, moments in self._statistics.items():
@@ -94,13 +97,22 @@ class CalvinWriter:
             },
             "info": {"episodes": [], "indx": [frames for frames, _, _ in self._sentences]},
         }
-        scene_info = {self._scene: [self._bounds[0][0], self._bounds[-1][1]]}
         statistics = yaml.safe_dump(self._statistics_record(), sort_keys=False).encode()
         self._write(self._path / LANGUAGE_FILE, lambda stream: _save(stream, language))
-        self._write(self._path / "scene_info.npy", lambda stream: _save(stream, scene_info))
+        self._write(self._path / SCENE_FILE, lambda stream: _save(stream, self._scenes))
         self._write(self._path / "statistics.yaml", lambda stream: stream.write(statistics))
         self._write(self._path / "ep_lens.npy", lambda stream: np.save(stream, bounds[:, 1] - bounds[:, 0] + 1))
         self._write(self._path / "ep_start_end_ids.npy", lambda stream: np.save(stream, bounds))
+
+    def _count_scene(self, episode: Episode, first: int, last: int) -> None:
+        """Extend the frames of the episode's scene; CALVIN's layout has one stretch of frames for each."""
+        scene = SCENE_PREFIX + (episode.scene_name or self._scene)
+        if scene in self._scenes and scene != next(reversed(self._scenes)):
+            raise DatasetError(
+                f"{episode.name}: scene {scene} comes once more after another one, but CALVIN's layout keeps the "
+                "episodes of a scene together; append them scene by scene"
+            )
+        self._scenes.setdefault(scene, [first, last])[1] = last
 
     def _is_written(self, first: int, vectors: dict[str, NDArray[np.float64]]) -> bool:
         """All frames are there, and the first and last hold these very numbers: an earlier run wrote this episode."""
