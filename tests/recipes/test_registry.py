@@ -1,11 +1,14 @@
 """What is given on the command line takes the place of what a recipe says, and of nothing else."""
 
 from dataclasses import replace
+from typing import get_type_hints
 
 import pytest
 
 from vlasync.errors import VlasyncError
 from vlasync.models.heads.kinds import HEADS
+from vlasync.models.history import History
+from vlasync.models.sequence import Readout
 from vlasync.recipes.options import TrainOptions
 from vlasync.recipes.registry import RECIPES, get_recipe, with_overrides
 
@@ -25,13 +28,34 @@ def test_the_recipes_own_head_keeps_its_size():
 
 def test_every_other_option_lands_in_its_place_alone():
     recipe = get_recipe("demo")
-    options = TrainOptions(steps=3, batch_size=2, seed=7, actions="tcp_relative", tuning="lora", lora_rank=8)
+    options = TrainOptions(
+        steps=3,
+        batch_size=2,
+        seed=7,
+        actions="tcp_relative",
+        history="interleaved",
+        readout="pooled",
+        tuning="lora",
+        lora_rank=8,
+    )
     assert with_overrides(recipe, options) == replace(
         recipe,
         actions="tcp_relative",
         training=replace(recipe.training, steps=3, batch_size=2, seed=7),
-        vla=replace(recipe.vla, tuning=replace(recipe.vla.tuning, mode="lora", lora_rank=8)),
+        vla=replace(
+            recipe.vla,
+            history="interleaved",
+            readout="pooled",
+            tuning=replace(recipe.vla.tuning, mode="lora", lora_rank=8),
+        ),
     )
+
+
+def test_the_choices_are_those_of_the_model():
+    """They stand twice, so that the help does not wait for torch."""
+    hints = get_type_hints(TrainOptions)
+    for name, choices in (("history", History), ("readout", Readout)):
+        assert hints[name] == choices | None
 
 
 def test_a_rank_without_lora_is_refused():

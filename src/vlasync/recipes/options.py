@@ -66,6 +66,8 @@ class TrainOptions(TuningOptions):
         actions: representation that the model learns; demonstrations are converted to it, and evaluation converts back
             to what the robot wants.
         head: policy head: fc, lstm, gpt, discrete, flow, or one that an installed package brings.
+        history: who looks back: the policy head over a window, the VLM over its frames in one sequence, or nobody.
+        readout: what becomes the action embeddings: hidden states at [LRN], or those of all tokens of a frame, pooled.
     """
 
     steps: int | None = None
@@ -73,3 +75,5 @@ class TrainOptions(TuningOptions):
     seed: int | None = None
     actions: Representation | None = None
     head: str | None = None
+    history: Literal["policy_head", "interleaved", "one_step"] | None = None
+    readout: Literal["lrn", "pooled"] | None = None

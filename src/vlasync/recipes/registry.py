@@ -44,7 +44,12 @@ def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
     head = vla.head if options.head in (None, vla.head.kind) else head_config(options.head)
     return replace(
         config,
-        vla=replace(vla, head=head, tuning=tuned(vla.tuning, options)),
+        vla=replace(
+            vla,
+            head=head,
+            tuning=tuned(vla.tuning, options),
+            **_given(history=options.history, readout=options.readout),
+        ),
         training=replace(
             config.training, **_given(steps=options.steps, batch_size=options.batch_size, seed=options.seed)
         ),
