@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,15 +44,15 @@ def port() -> int:
 
 
 def test_one_process_makes_the_files_of_a_run_and_all_train_it(store: Path, recipe: RunConfig, tmp_path: Path, port):
-    run = tmp_path / "run"
+    run, short = tmp_path / "run", replace(recipe, training=replace(recipe.training, steps=4))
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=train_as, args=(rank, port, recipe, store, run)) for rank in range(WORLD)]
+    workers = [context.Process(target=train_as, args=(rank, port, short, store, run)) for rank in range(WORLD)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=180)
+        worker.join(timeout=600)  # a busy machine starts them slowly
     assert [worker.exitcode for worker in workers] == [0] * WORLD
     assert [path.name for path in run.glob("built-by-*")] == ["built-by-0"]
-    assert [line.step for line in read_metrics(run / "metrics.jsonl")] == list(range(1, recipe.training.steps + 1))
-    assert checkpoint_folders(run)[-1].name == f"{recipe.training.steps:07}"
+    assert [line.step for line in read_metrics(run / "metrics.jsonl")] == [1, 2, 3, 4]
+    assert checkpoint_folders(run)[-1].name == "0000004"
     assert not list(run.rglob(".*.tmp"))
