@@ -17,6 +17,7 @@ from rich.markup import escape
 from vlasync.checks.check_command import CheckOptions, run_check
 from vlasync.data.convert_command import ConvertOptions, run_convert
 from vlasync.errors import VlasyncError
+from vlasync.evaluation.protocol.options import ProtocolOptions
 from vlasync.progress import console, error_console
 from vlasync.recipes.options import RecordOptions, TrainOptions, TuningOptions
 
@@ -25,6 +26,7 @@ Positional = tyro.conf.Positional
 CHECK_ALL = CheckOptions()
 EVERYTHING = RecordOptions()
 AS_THE_RECIPE = TrainOptions()
+SINGLE_TASKS = ProtocolOptions()
 ALL_OF_IT = TuningOptions()
 
 
@@ -153,33 +155,52 @@ def evaluate(
     *,
     tasks: tuple[str, ...] = (),
     trials: int = 20,
-    max_steps: int = 120,
+    max_steps: int | None = None,
     workers: int = 2,
+    options: Annotated[ProtocolOptions, tyro.conf.arg(name="")] = SINGLE_TASKS,
 ) -> int:
-    """Evaluate a run in closed loop on the play table: unseen starts, held-out sentences, two baselines.
+    """Evaluate a run in closed loop on the play table: unseen starts, held-out sentences, baselines.
 
-    Writes results.json and report.html into the run folder. Finished rollouts are kept: a stopped evaluation goes on.
+    By default single tasks are tried, which writes results.json and report.html into the run folder. With `--protocol
+    calvin` five tasks follow one another without a reset, as in CALVIN's benchmark; its page is chains.html. What is
+    finished is kept: a stopped evaluation goes on.
 
     For example:
 
         vlasync evaluate runs/demo
         vlasync evaluate runs/again --tasks open_drawer push_blue_block_right --trials 50
+        vlasync evaluate runs/kosmos --protocol calvin --workers 8
+        vlasync evaluate runs/kosmos --protocol calvin --policy swapped --chains 100
+        vlasync evaluate runs/kosmos --protocol calvin --execute ensemble --shard 0/4
 
     Args:
         run: a run folder.
-        tasks: tasks to try; those of the run's demonstrations by default.
-        trials: starts per task.
-        max_steps: control steps (at 30 Hz) after which a trial has failed.
-        workers: processes.
+        tasks: trials: tasks to try; those of the run's demonstrations by default.
+        trials: trials: starts per task.
+        max_steps: control steps (at 30 Hz) after which a task has failed; 120 for trials, 360 for calvin by default.
+        workers: processes; the results do not depend on their number.
+        options: the protocol.
     """
-    from vlasync.evaluation.evaluate import EvaluationConfig
-    from vlasync.evaluation.summary import evaluate_run, recorded_tasks
+    if options.protocol == "calvin":
+        from vlasync.evaluation.protocol.command import evaluate_chains
 
-    config = EvaluationConfig(
-        tasks=tasks or recorded_tasks(run), trials=trials, baseline_trials=trials, max_steps=max_steps, workers=workers
-    )
-    page = evaluate_run(run, config, command=f"vlasync evaluate {run}")
-    console.print(f"report: {page}")
+        page = evaluate_chains(run, options, max_steps=max_steps, workers=workers)
+    else:
+        from vlasync.evaluation.evaluate import EvaluationConfig
+        from vlasync.evaluation.summary import evaluate_run, recorded_tasks
+        from vlasync.execution import Execution
+
+        config = EvaluationConfig(
+            tasks=tasks or recorded_tasks(run),
+            trials=trials,
+            baseline_trials=trials,
+            max_steps=120 if max_steps is None else max_steps,
+            workers=workers,
+            execution=Execution.parse(options.execute),
+        )
+        page = evaluate_run(run, config, command=f"vlasync evaluate {run}")
+    if page is not None:
+        console.print(f"report: {page}")
     return 0
 
 

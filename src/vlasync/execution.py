@@ -69,9 +69,18 @@ class Execution:
             case "ensemble":
                 return f"ensemble:{self.decay:g}"
 
+    @property
+    def file_name(self) -> str:
+        """The same without the colon, which not every file system takes."""
+        return str(self).replace(":", "-")
+
     def begin(self, spec: SyncSpec) -> Plan:
         """An empty plan for a new task; `spec` says what the chunks' numbers mean."""
         return EnsemblePlan(self, spec) if self.kind == "ensemble" else OpenLoopPlan(self)
+
+
+FIRST_ACTION = Execution()
+"""Ask for a new chunk at every step: what is done where nothing else is said."""
 
 
 class OpenLoopPlan:

@@ -5,11 +5,48 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+ATTEMPTS = 3
+"""Deaths of workers in a row, without a result in between, after which the fault is not theirs."""
+
+
+class WorkerDiedError(RuntimeError):
+    """A worker process died; what it had finished is kept."""
+
+
+def results_of(function: Callable[[Job], Result], jobs: Iterable[Job], *, workers: int) -> Iterator[Result]:
+    """The results of a function for some jobs, in worker processes, as they come; each job's once.
+
+    When a worker dies (killed, out of memory, crashed in native code), fresh processes repeat what had not come back:
+    a job may run twice, so that it must do the same again.
+
+    Raises:
+        WorkerDiedError: that happens again and again.
+    """
+    missing = list(jobs)
+    deaths = 0
+    while missing:
+        try:
+            with worker_pool(min(workers, len(missing))) as pool:
+                pending = {pool.submit(function, job): job for job in missing}
+                for future in as_completed(pending):
+                    result = future.result()
+                    missing.remove(pending[future])
+                    deaths = 0
+                    yield result
+        except WorkerDiedError:
+            deaths += 1
+            if deaths == ATTEMPTS:
+                raise
 
 
 @contextmanager
@@ -19,13 +56,13 @@ def worker_pool(count: int) -> Iterator[ProcessPoolExecutor]:
     When the block fails, by Ctrl-C too, work under way is finished and the rest is not begun.
 
     Raises:
-        RuntimeError: a worker died; what it had finished is kept.
+        WorkerDiedError: a worker died; what it had finished is kept.
     """
     pool = ProcessPoolExecutor(max(count, 1), mp_context=get_context("spawn"), initializer=_start_worker)
     try:
         yield pool
     except BrokenProcessPool as error:
-        raise RuntimeError("a worker process died; what is complete is kept, run the same command again") from error
+        raise WorkerDiedError("a worker process died; what is complete is kept, run the same command again") from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vlasync.envs.playtable import PlayTable
+from vlasync.envs.playtable.layouts import LAYOUTS
 from vlasync.envs.playtable.tasks import TASKS, achieved
 from vlasync.errors import VlasyncError
 from vlasync.evaluation.chains import CABINET_PLACES, KINDS, calvin_chains, initial_observation
@@ -76,10 +77,11 @@ def test_a_task_that_is_possible_in_two_ways_is_not_in_a_chain():
     assert after(held, "place_in_slider") == held | {"pink_block": "slider_right", "grasped": 0}
 
 
-def test_the_table_rests_in_its_initial_states():
-    table = PlayTable(cameras={})
+@pytest.mark.parametrize("scene_name", LAYOUTS)
+def test_the_table_rests_in_its_initial_states(scene_name):
+    table = PlayTable(scene=scene_name, cameras={})
     for state in initial_states()[::16]:
-        robot, scene = initial_observation(state)
+        robot, scene = initial_observation(state, LAYOUTS[scene_name])
         table.reset(robot_obs=robot, scene_obs=scene)
         start = table.snapshot()
         for _ in range(5):

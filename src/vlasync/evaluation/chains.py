@@ -12,6 +12,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from vlasync.envs.playtable.layouts import LAYOUTS, Interval, Layout
 from vlasync.envs.playtable.tasks import BLOCKS
 from vlasync.errors import VlasyncError
 from vlasync.evaluation.symbolic import STATE_NAMES, State, after, initial_states
@@ -53,17 +54,23 @@ def calvin_chains(count: int = CHAINS) -> list[Chain]:
     return [(dict(states[owner]), list(_draw_chains(owner, count=int(totals[owner]))[rank])) for owner, rank in chosen]
 
 
-def initial_observation(initial_state: State) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def initial_observation(
+    initial_state: State, layout: Layout = LAYOUTS["D"]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The numbers of an initial state: what an environment is reset to.
 
     The yaw of each block, and which of two places on the table it takes, are drawn from a seed that is a hash of the
     state.
 
+    Args:
+        initial_state: symbolic, as `calvin_chains` gives it.
+        layout: of the scene. CALVIN evaluates in scene D alone; elsewhere places move along x with the room for blocks.
+
     Returns:
         CALVIN's `robot_obs` `[15]` and `scene_obs` `[24]`, metres and radians.
     """
     scene = np.zeros(24)
-    scene[0] = SLIDER_LEFT if initial_state["slider"] == "left" else 0.0
+    scene[0] = layout.slider_limit if initial_state["slider"] == "left" else 0.0
     scene[1] = DRAWER_OPEN if initial_state["drawer"] == "open" else 0.0
     scene[3:5] = (SWITCH_UP, 1.0) if initial_state["lightbulb"] else 0.0
     scene[5] = initial_state["led"]
@@ -74,11 +81,12 @@ def initial_observation(initial_state: State) -> tuple[NDArray[np.float64], NDAr
     for color, pose in zip(BLOCKS, scene[6:].reshape(3, 6), strict=True):
         place = str(initial_state[f"{color}_block"])
         pose[:3] = on_table[color] if place == "table" else CABINET_PLACES[place]
+        pose[0] += _shift(pose[0], _room(LAYOUTS["D"], place), _room(layout, place))
         pose[5] = rng.uniform(np.pi / 2 - np.pi / 8, np.pi / 2 + np.pi / 8)
     return np.array(INITIAL_ROBOT_OBS), scene
 
 
-# Metres. The robot's pose, the fixtures' joints and the blocks' places are CALVIN's.
+# Metres. The robot's pose, the fixtures' joints and the blocks' places are CALVIN's, of scene D.
 INITIAL_ROBOT_OBS = (
     *(0.02586889, -0.2313129, 0.5712808),
     *(3.09045411, -0.02908596, 1.50013585),
@@ -86,7 +94,7 @@ INITIAL_ROBOT_OBS = (
     *(-1.21779124, 1.03987629, 2.11978254, -2.34205014, -0.87015899, 1.64119093, 0.55344928),
     1.0,
 )
-SLIDER_LEFT, DRAWER_OPEN, SWITCH_UP = 0.28, 0.22, 0.088
+DRAWER_OPEN, SWITCH_UP = 0.22, 0.088
 TABLE_PLACES = ((0.0500000896, -0.120000177, 0.459990009), (0.229995412, -0.11999514, 0.45999001))
 CABINET_PLACES = {
     "slider_left": (-0.240851662, 0.0924044687, 0.460990009),
@@ -158,6 +166,18 @@ def _transitions() -> NDArray[np.int32]:
                 states.append(new)
         rows.append([IMPOSSIBLE if new is None else numbers[tuple(new.values())] for new in following])
     return np.array([*rows, [IMPOSSIBLE] * len(KINDS)], dtype=np.int32)
+
+
+def _room(layout: Layout, place: str) -> Interval:
+    """Where the centres of blocks may be along x."""
+    left, right = layout.cabinet_blocks_x
+    return {"table": layout.table_blocks_x, "slider_left": left, "slider_right": right}[place]
+
+
+def _shift(x: float, room: Interval, other: Interval) -> float:
+    """From `x` to the point that divides the other interval as `x` divides the first; exactly 0 between equal ones."""
+    share = (x - room[0]) / (room[1] - room[0])
+    return (1 - share) * (other[0] - room[0]) + share * (other[1] - room[1])
 
 
 def _seed(state: State) -> int:

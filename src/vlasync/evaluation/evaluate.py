@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,10 @@ import torch
 
 from vlasync.envs.playtable import PlayTable
 from vlasync.evaluation.rollout import Outcome, Trial, rollout
+from vlasync.execution import FIRST_ACTION, Execution
 from vlasync.files import write_bytes
 from vlasync.policy import Policy
-from vlasync.processes import worker_pool
+from vlasync.processes import results_of
 from vlasync.progress import stage
 
 
@@ -32,6 +33,7 @@ class EvaluationConfig:
         seed: of starts and sentences; recordings use other seeds.
         workers: processes, each with its own simulator and policy.
         videos: rollouts shown in the report, failures first.
+        execution: what of the predicted chunks is executed.
     """
 
     tasks: tuple[str, ...]
@@ -42,6 +44,7 @@ class EvaluationConfig:
     seed: int = 1_000_003
     workers: int = 2
     videos: int = 16
+    execution: Execution = FIRST_ACTION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +54,13 @@ class Job:
     group: str
     checkpoint: Path
     trial: Trial
+    execution: Execution = FIRST_ACTION
 
     @property
     def name(self) -> str:
         """All that decides its outcome but the step limit, so that no outcome is taken for another's."""
-        return f"{self.group}-{self.trial.task}-as-{self.trial.instructed}-{self.trial.seed}"
+        executed = "" if self.execution == FIRST_ACTION else f"-{self.execution.file_name}"
+        return f"{self.group}-{self.trial.task}-as-{self.trial.instructed}-{self.trial.seed}{executed}"
 
 
 def run_jobs(jobs: Sequence[Job], folder: Path, config: EvaluationConfig) -> dict[str, Outcome]:
@@ -65,12 +70,12 @@ def run_jobs(jobs: Sequence[Job], folder: Path, config: EvaluationConfig) -> dic
     """
     open_jobs = [job for job in jobs if not outcome_file(folder, job, config.max_steps).exists()]
     solved = 0
-    with stage("evaluate", len(jobs)) as bar, worker_pool(min(config.workers, len(open_jobs))) as pool:
+    run_job = partial(_run_job, folder=folder, max_steps=config.max_steps)
+    with stage("evaluate", len(jobs)) as bar:
         bar.advance(len(jobs) - len(open_jobs))
-        pending = {pool.submit(_run_job, job, folder, config.max_steps): job for job in open_jobs}
-        for number, future in enumerate(as_completed(pending), start=1):
-            solved += future.result()
-            bar.advance(status=f"{solved}/{number} solved, now {pending[future].group}")
+        for number, (group, success) in enumerate(results_of(run_job, open_jobs, workers=config.workers), start=1):
+            solved += success
+            bar.advance(status=f"{solved}/{number} solved, now {group}")
     return {job.name: read_outcome(outcome_file(folder, job, config.max_steps)) for job in jobs}
 
 
@@ -78,8 +83,12 @@ _policies: dict[Path, Policy] = {}
 _environments: dict[str, PlayTable] = {}
 
 
-def _run_job(job: Job, folder: Path, max_steps: int) -> bool:
-    """In a worker: run one trial and write its outcome; policies and simulators stay loaded between trials."""
+def _run_job(job: Job, *, folder: Path, max_steps: int) -> tuple[str, bool]:
+    """In a worker: run one trial and write its outcome; policies and simulators stay loaded between trials.
+
+    Returns:
+        The job's group, and whether the task was solved.
+    """
     torch.set_num_threads(1)  # as many workers as processors: more threads would only wait for one another
     if job.checkpoint not in _policies:
         _policies.clear()
@@ -88,11 +97,11 @@ def _run_job(job: Job, folder: Path, max_steps: int) -> bool:
     key = repr(policy.spec.cameras)
     if key not in _environments:
         _environments[key] = PlayTable(cameras=policy.spec.cameras)
-    outcome = rollout(policy, _environments[key], job.trial, max_steps=max_steps)
+    outcome = rollout(policy, _environments[key], job.trial, max_steps=max_steps, execution=job.execution)
     buffer = io.BytesIO()
     np.savez(buffer, **asdict(outcome))
     write_bytes(outcome_file(folder, job, max_steps), buffer.getvalue())
-    return outcome.success
+    return job.group, outcome.success
 
 
 def outcome_file(folder: Path, job: Job, max_steps: int) -> Path:

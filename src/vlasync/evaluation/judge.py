@@ -71,7 +71,9 @@ def plan_groups(run: Path, last: Path, config: EvaluationConfig) -> dict[str, li
     groups: dict[str, list[Job]] = {}
 
     def add(name: str, checkpoint: Path, trials: Sequence[Trial]) -> None:
-        groups[name] = [Job(group=name, checkpoint=checkpoint, trial=trial) for trial in trials]
+        groups[name] = [
+            Job(group=name, checkpoint=checkpoint, trial=trial, execution=config.execution) for trial in trials
+        ]
 
     full = plan_trials(config.tasks, config.trials, seed=config.seed)
     for checkpoint in checkpoint_folders(run)[:-1]:

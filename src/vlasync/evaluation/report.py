@@ -62,7 +62,7 @@ def write_report(results: EvaluationResults, recordings: Sequence[RolloutRecordi
     """
     page = render(
         "evaluation/report.html",
-        {"percent": percent, "interval": interval, "label": _label},
+        {"percent": percent, "interval": interval, "label": label},
         results=results,
         rows=success_rows(results),
         figures=_figures(results),
@@ -87,7 +87,7 @@ def print_summary(results: EvaluationResults, console: Console) -> None:
         table.add_column(heading, justify="right")
     for row in success_rows(results):
         table.add_row(
-            _label(row.task),
+            label(row.task),
             _fraction(row.trained),
             interval(row.trained.interval),
             _fraction(row.untrained),
@@ -136,13 +136,13 @@ def interval(bounds: tuple[float, float]) -> str:
     return f"{100 * low:.0f} to {100 * high:.0f} %"
 
 
-def _fraction(result: TaskResult | None) -> str:
-    return DASH if result is None else f"{result.successes} of {result.trials}"
-
-
-def _label(name: str) -> str:
+def label(name: str) -> str:
     """A name from code as words."""
     return name.replace("_", " ")
+
+
+def _fraction(result: TaskResult | None) -> str:
+    return DASH if result is None else f"{result.successes} of {result.trials}"
 
 
 def _figures(results: EvaluationResults) -> list[tuple[str, Markup]]:

@@ -65,6 +65,11 @@ class TaskResult:
         """95 % Wilson interval of the rate."""
         return wilson_interval(self.successes, self.trials)
 
+    def to_dict(self) -> dict[str, float]:
+        """Counts and interval, as result files show them under the task's name."""
+        low, high = self.interval
+        return {"successes": self.successes, "trials": self.trials, "low": low, "high": high}
+
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -183,8 +188,8 @@ class EvaluationResults:
         """JSON text; derived figures (means, intervals) are written for readers and recomputed on the way back."""
         baselines = {"untrained": self.untrained, "swapped": self.swapped_instruction}
         tasks = {
-            result.task: _task_json(result)
-            | {label: _task_json(others[row]) for label, others in baselines.items() if others}
+            result.task: result.to_dict()
+            | {label: others[row].to_dict() for label, others in baselines.items() if others}
             for row, result in enumerate(self.tasks)
         }
         return json.dumps(
@@ -241,11 +246,6 @@ class EvaluationResults:
 
 def _mean(results: Sequence[TaskResult]) -> float | None:
     return float(np.mean([result.rate for result in results])) if results else None
-
-
-def _task_json(result: TaskResult) -> dict[str, Any]:
-    low, high = result.interval
-    return {"successes": result.successes, "trials": result.trials, "low": low, "high": high}
 
 
 DERIVED = ("mean_success", "untrained_mean_success", "swapped_instruction_mean_success")

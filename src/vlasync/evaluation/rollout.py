@@ -14,7 +14,7 @@ from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.instructions import sentence
 from vlasync.envs.playtable.starts import sample_start
 from vlasync.envs.playtable.tasks import achieved
-from vlasync.execution import Execution
+from vlasync.execution import FIRST_ACTION, Execution
 from vlasync.spec import SyncSpec
 from vlasync.types import ActionChunk, Observation
 
@@ -96,7 +96,7 @@ def plan_trials(tasks: Sequence[str], trials: int, *, seed: int, swapped: bool =
 
 
 def rollout(
-    policy: Actor, env: PlayTable, trial: Trial, *, max_steps: int, execution: Execution | None = None
+    policy: Actor, env: PlayTable, trial: Trial, *, max_steps: int, execution: Execution = FIRST_ACTION
 ) -> Outcome:
     """Run one trial from its start; see `drive`."""
     robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed))
@@ -108,7 +108,7 @@ def rollout(
         task=trial.task,
         instruction=trial.sentence,
         max_steps=max_steps,
-        execution=execution or Execution(),
+        execution=execution,
     )
     return outcome
 
@@ -168,15 +168,25 @@ def drive(
 
 
 def replay(env: PlayTable, trial: Trial, executed: NDArray[np.float64]) -> dict[str, NDArray[np.uint8]]:
-    """The images of a trial again, camera name -> `[T, H, W', 3]` uint8, at the resolution of `env`.
+    """The images of a trial again; see `film`."""
+    robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed))
+    observation, _ = env.reset(robot_obs=robot_obs, scene_obs=scene_obs)
+    return film(env, observation, executed)[0]
+
+
+def film(
+    env: PlayTable, observation: dict[str, Any], executed: NDArray[np.float64]
+) -> tuple[dict[str, NDArray[np.uint8]], dict[str, Any]]:
+    """What the cameras of `env` see while executed actions `[T, 7]` drive it from where it stands.
 
     The play table is deterministic, so replaying the executed actions shows exactly what happened.
+
+    Returns:
+        Camera name -> `[T, H, W', 3]` uint8, and the last observation.
     """
-    robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed))
-    raw, _ = env.reset(robot_obs=robot_obs, scene_obs=scene_obs)
-    frames: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in raw["images"]}
+    frames: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in observation["images"]}
     for action in executed:
-        for name, image in raw["images"].items():
+        for name, image in observation["images"].items():
             frames[name].append(image.copy())
-        raw, *_ = env.step(action)
-    return {name: np.stack(images) for name, images in frames.items()}
+        observation, *_ = env.step(action)
+    return {name: np.stack(images) for name, images in frames.items()}, observation

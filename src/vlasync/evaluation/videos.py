@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import math
 import tempfile
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -115,28 +116,47 @@ class ActionPlot:
 
 
 def render_video(recording: RolloutRecording, rate_hz: float) -> bytes:
-    """Draw and encode a rollout at `PLAYBACK_SPEED`, with its last frame held for `HOLD_SECONDS`.
+    """Draw and encode a rollout; see `render_chain`."""
+    return render_chain([recording], rate_hz)
 
-    A rollout of more than `MAX_VIDEO_FRAMES` steps is thinned evenly, its frame rate with it, so time stays true.
+
+def render_chain(recordings: Sequence[RolloutRecording], rate_hz: float) -> bytes:
+    """Draw and encode rollouts one after the other at `PLAYBACK_SPEED`, the last frame of each held for `HOLD_SECONDS`.
+
+    Rollouts of more than `MAX_VIDEO_FRAMES` steps are thinned evenly, their frame rate with them, so time stays true.
 
     Args:
-        recording: the rollout, T >= 1.
-        rate_hz: control rate of the environment, frames per second of the recording.
+        recordings: at least one, all with cameras of the same size.
+        rate_hz: control rate of the environment, frames per second of the recordings.
 
     Returns:
-        An MP4 file (H.264, yuv420p, index in front), at most about `MAX_BYTES`.
+        An MP4 file (H.264, yuv420p, index in front), at most about `MAX_BYTES` for each rollout.
     """
+    stride = math.ceil(max(len(recording) for recording in recordings) / MAX_VIDEO_FRAMES)
+    rate = Fraction(rate_hz).limit_denominator(1000) * PLAYBACK_SPEED / stride
+    frames = []
+    for recording in recordings:
+        frames += _draw(recording, stride)
+        frames += [frames[-1]] * round(HOLD_SECONDS * rate)
+    return _encode(frames, rate, max_bytes=MAX_BYTES * len(recordings))
+
+
+def video_data_uri(video: bytes) -> str:
+    """The MP4 as a `data:` URI for a page that must stand alone."""
+    return f"data:video/mp4;base64,{base64.b64encode(video).decode('ascii')}"
+
+
+def _draw(recording: RolloutRecording, stride: int) -> list[NDArray[np.uint8]]:
+    """Every `stride`-th step of a rollout and its last one, as `[H, W', 3]` uint8."""
     cameras = list(recording.frames.values())
     widths = [round(CAMERA_HEIGHT * camera.shape[2] / camera.shape[1]) for camera in cameras]
     # yuv420p halves both axes of the colour planes.
     width = sum(widths) + sum(widths) % 2
-    stride = math.ceil(len(recording) / MAX_VIDEO_FRAMES)
     plot = ActionPlot(recording, width)
     canvas = Image.new("RGB", (width, TITLE_HEIGHT + CAMERA_HEIGHT + plot.size[1]), BACKGROUND)
     canvas.paste(_title(recording, width), (0, 0))
-    steps = [*range(0, len(recording) - 1, stride), len(recording) - 1]
     frames = []
-    for step in steps:
+    for step in [*range(0, len(recording) - 1, stride), len(recording) - 1]:
         left = 0
         for camera, camera_width in zip(cameras, widths, strict=True):
             image = Image.fromarray(camera[step]).resize((camera_width, CAMERA_HEIGHT), Image.Resampling.BICUBIC)
@@ -146,14 +166,7 @@ def render_video(recording: RolloutRecording, rate_hz: float) -> bytes:
         frame = canvas.copy()
         _draw_status(frame, recording, step)
         frames.append(np.asarray(frame))
-    rate = Fraction(rate_hz).limit_denominator(1000) * PLAYBACK_SPEED / stride
-    frames += [frames[-1]] * round(HOLD_SECONDS * rate)
-    return _encode(frames, rate)
-
-
-def video_data_uri(video: bytes) -> str:
-    """The MP4 as a `data:` URI for a page that must stand alone."""
-    return f"data:video/mp4;base64,{base64.b64encode(video).decode('ascii')}"
+    return frames
 
 
 def _title(recording: RolloutRecording, width: int) -> Image.Image:
@@ -189,10 +202,10 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
 
 
-def _encode(frames: list[NDArray[np.uint8]], rate: Fraction) -> bytes:
+def _encode(frames: list[NDArray[np.uint8]], rate: Fraction, *, max_bytes: int) -> bytes:
     """`[H, W', 3]` uint8 frames as MP4; constant quality, with a ceiling on the bits so that the page stays small."""
     height, width, _ = frames[0].shape
-    bits_per_second = int(8 * MAX_BYTES * rate / len(frames))
+    bits_per_second = int(8 * max_bytes * rate / len(frames))
     options = {
         "preset": "veryfast",
         "crf": "27",

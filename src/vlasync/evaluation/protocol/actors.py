@@ -1,0 +1,52 @@
+"""Who drives through the chains: the trained policy, one of its baselines, or the expert as the best that can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from vlasync.envs.playtable.expert import Expert
+from vlasync.envs.playtable.instructions import DEMONSTRATED_TASKS
+from vlasync.errors import CheckpointError
+from vlasync.evaluation.protocol.chain import protocol_sentence
+from vlasync.runs import latest_checkpoint
+from vlasync.spec import SyncSpec
+from vlasync.types import ActionChunk, Observation
+
+Driver = Literal["trained", "untrained", "swapped", "expert"]
+"""trained: the newest checkpoint. untrained: the same before its first step. swapped: the trained policy under the
+sentences of other tasks. expert: the scripted expert, which sees the simulator's state."""
+
+
+def driver_folder(run: Path, driver: Driver) -> Path | None:
+    """The checkpoint that drives; None for the expert.
+
+    Raises:
+        CheckpointError: the run has no such checkpoint.
+    """
+    if driver == "expert":
+        return None
+    if driver == "untrained":
+        if not (run / "untrained").is_dir():
+            raise CheckpointError(f"{run / 'untrained'}: the run kept no policy from before its first step")
+        return run / "untrained"
+    return latest_checkpoint(run)
+
+
+class ExpertActor:
+    """The expert of whichever task a sentence of the protocol asks for."""
+
+    spec = SyncSpec.CALVIN.replace(cameras={})
+
+    def __init__(self) -> None:
+        self._tasks = {protocol_sentence(task): task for task in DEMONSTRATED_TASKS}
+        self._expert: Expert | None = None
+
+    def reset(self, instruction: str) -> None:
+        """Take up the task that the sentence asks for."""
+        self._expert = Expert(self._tasks[instruction])
+
+    def predict(self, observation: Observation) -> ActionChunk:
+        """A chunk of the one action that the expert takes now."""
+        assert self._expert is not None, "reset comes before predict"
+        return ActionChunk(actions=self._expert.act(observation)[None], spec=self.spec)

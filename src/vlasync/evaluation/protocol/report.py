@@ -1,0 +1,64 @@
+"""What chains achieved, for the terminal and as one HTML page beside the other conditions of the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from vlasync.evaluation.chains import CHAIN_LENGTH
+from vlasync.evaluation.protocol.results import ChainResults
+from vlasync.evaluation.report import interval, label, percent
+from vlasync.evaluation.videos import video_data_uri
+from vlasync.files import write_text
+from vlasync.pages import render
+
+PAGE_NAME = "chains.html"
+
+
+def print_chains(results: ChainResults, console: Console) -> None:
+    """Print the average length, success at 1 to 5 and success per task, with 95 % intervals."""
+    table = Table(title=f"{len(results.outcomes)} chains of {CHAIN_LENGTH} tasks: {describe(results)}")
+    table.add_column("")
+    for heading in ("success", "rate", "95 % interval"):
+        table.add_column(heading, justify="right")
+    for result in results.success_at:
+        row = (f"{result.successes} of {result.trials}", percent(result.rate), interval(result.interval))
+        table.add_row(f"at least {result.task} in a row", *row)
+    table.add_section()
+    for result in results.tasks:
+        row = (f"{result.successes} of {result.trials}", percent(result.rate), interval(result.interval))
+        table.add_row(label(result.task), *row)
+    table.add_section()
+    low, high = results.average_length_interval
+    table.add_row("average length", "", f"{results.average_length:.3f}", f"{low:.2f} to {high:.2f}", style="bold")
+    console.print(table)
+
+
+def write_page(path: Path, conditions: Sequence[ChainResults], videos: Mapping[str, bytes]) -> None:
+    """Write the page of a run's chains.
+
+    Args:
+        path: of the page.
+        conditions: the results to compare, the most interesting first; at least one.
+        videos: MP4 files by caption.
+    """
+    tasks = dict.fromkeys(result.task for results in conditions for result in results.tasks)
+    columns = [{result.task: result for result in results.tasks} for results in conditions]
+    page = render(
+        "evaluation/protocol/chains.html",
+        {"percent": percent, "interval": interval, "label": label, "describe": describe},
+        conditions=conditions,
+        tasks={task: [column.get(task) for column in columns] for task in tasks},
+        videos=[(caption, video_data_uri(video)) for caption, video in videos.items()],
+    )
+    write_text(path, page)
+
+
+def describe(results: ChainResults) -> str:
+    """Who drove where, in a few words."""
+    execution = "" if results.execution == "first" else f", {label(results.execution)}"
+    who = " ".join(dict.fromkeys(name for name in (results.driver, results.checkpoint) if name))
+    return f"{who} in scene {results.scene}{execution}"
