@@ -151,6 +151,22 @@ def test_the_gripper_tells_where_nothing_moved() -> None:
     assert problems(episode("open_drawer", scene(), tcp=HANDLE)) == []
 
 
+def test_the_gripper_is_where_the_scene_of_the_episode_has_things() -> None:
+    led_in_a = replace(episode("turn_on_led", scene(), tcp=(-0.28, -0.12, 0.486)), scene_name="A")
+    assert not problems(led_in_a)
+    bulb_in_a = replace(episode("turn_on_lightbulb", scene(), tcp=(-0.28, -0.12, 0.486)), scene_name="A")
+    assert [problem.code for problem in problems(bulb_in_a)] == ["language-wrong-task"]
+
+
+def test_what_the_last_action_leads_to_counts_though_the_next_sentence_begins_there() -> None:
+    rows = scene()
+    rows[20:, 5] = 1.0
+    first = LanguageSpan(first=0, last=19, sentence="turn on the led", task="turn_on_led")
+    rows[35:, 0] = 0.2
+    then = LanguageSpan(first=20, last=39, sentence="move the door left", task="move_slider_left")
+    assert not problems(replace(episode("turn_on_led", rows), language=(first, then)))
+
+
 def test_a_light_may_change_past_the_last_frame_though_a_block_was_pushed_on_the_way() -> None:
     assert problems(episode("turn_on_led", PUSHED_BLUE_LEFT, tcp=BUTTON)) == []
 

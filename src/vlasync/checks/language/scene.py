@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from vlasync.envs.playtable.layouts import Layout
 from vlasync.envs.playtable.tasks import BLOCKS, MIN_DRAWER_TRAVEL, MIN_LIFT, MIN_PUSH, MIN_SLIDER_TRAVEL
 
 SCENE_SIZE = 24
@@ -45,14 +46,6 @@ _NUMBERS: tuple[tuple[int, str, float, str, str], ...] = (
 _COLUMNS = np.array([column for column, *_ in _NUMBERS])
 _UNITS = np.array([unit for _, _, unit, *_ in _NUMBERS])
 _YAWS = np.array([start + _YAW for start in _BLOCK_COLUMNS.values()])
-
-_HANDLES = {
-    "door": ((0.04, 0.01, 0.55), (-1.0, 0.0, 0.0), _DOOR),
-    "drawer": ((0.18, -0.21, 0.36), (0.0, -1.0, 0.0), _DRAWER),
-    "bulb": ((0.30, 0.03, 0.52), (0.0, 0.5, 0.866), _SWITCH),
-    "led": ((-0.12, -0.12, 0.486), (0.0, 0.0, 0.0), _BUTTON),
-}
-"""Where the hand takes hold of a thing (m, world), the way that place moves, and the joint that moves it."""
 
 _TABLE_BLOCK_Z = 0.46
 """Height (m) of a block's centre on the table and in the cabinet; it is 0.36 in the drawer."""
@@ -95,11 +88,19 @@ def paths(scene: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
     return found | {thing: _travel(scene, start) / MIN_PUSH for thing, start in _BLOCK_COLUMNS.items()}
 
 
-def distances(scene: NDArray[np.float64], tcp: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-    """Distance in metres, `[T]`, between the TCP `[T, 3]` and each of `THINGS` at the table of CALVIN's scene D."""
+def distances(
+    scene: NDArray[np.float64], tcp: NDArray[np.float64], layout: Layout
+) -> Mapping[str, NDArray[np.float64]]:
+    """Distance in metres, `[T]`, between the TCP `[T, 3]` and each of `THINGS` at the table of that layout."""
+    # Where the hand takes hold of a thing (world), the way that place moves, and the joint that moves it.
+    handles = {
+        "door": ((layout.slider_x, 0.01, 0.55), (-1.0, 0.0, 0.0), _DOOR),
+        "drawer": ((layout.drawer_x, -0.21, 0.36), (0.0, -1.0, 0.0), _DRAWER),
+        "bulb": ((layout.switch_x, 0.03, 0.52), (0.0, 0.5, 0.866), _SWITCH),
+        "led": ((layout.button_x, -0.12, 0.486), (0.0, 0.0, 0.0), _BUTTON),
+    }
     places = {
-        thing: np.array(place) + scene[:, joint, None] * np.array(way)
-        for thing, (place, way, joint) in _HANDLES.items()
+        thing: np.array(place) + scene[:, joint, None] * np.array(way) for thing, (place, way, joint) in handles.items()
     }
     places |= {thing: scene[:, start : start + 3] for thing, start in _BLOCK_COLUMNS.items()}
     return {thing: np.linalg.norm(tcp - place, axis=1) for thing, place in places.items()}

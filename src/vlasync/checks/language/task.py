@@ -25,6 +25,7 @@ from vlasync.checks.language.scene import (
     paths,
 )
 from vlasync.checks.language.wording import tasks_named
+from vlasync.envs.playtable.layouts import DEFAULT_SCENE, LAYOUTS, Layout
 from vlasync.envs.playtable.tasks import TASKS
 from vlasync.types import Episode, LanguageSpan
 
@@ -122,6 +123,7 @@ class _Stretch:
         around: what moved there and around.
         whole: `[T', 24]` the scene there and around.
         tcp: `[T', 3]` position of the TCP there and around, m.
+        layout: where things stand.
     """
 
     scene: NDArray[np.float64]
@@ -129,6 +131,7 @@ class _Stretch:
     around: Movements
     whole: NDArray[np.float64]
     tcp: NDArray[np.float64]
+    layout: Layout
 
 
 class TaskCheck(Detector):
@@ -156,7 +159,7 @@ class TaskCheck(Detector):
                 continue
             asked = frozenset({span.task}) if span.task in TASKS else named
             if asked and _tells(episode):
-                self._judge(episode, asked, place, slice(span.first, spans[-1].last + 2), slice(first, last + 1))
+                self._judge(episode, asked, place, slice(span.first, spans[-1].last + 2), slice(first, last + 2))
 
     def _judge(self, episode: Episode, asked: frozenset[str], place: str, under: slice, around: slice) -> None:
         """Note a sentence whose every possible task is contradicted by what moved."""
@@ -169,6 +172,7 @@ class TaskCheck(Detector):
             around=beside,
             whole=episode.scene[around],
             tcp=tcp[around],
+            layout=LAYOUTS.get(episode.scene_name or DEFAULT_SCENE, LAYOUTS[DEFAULT_SCENE]),
         )
         verdicts = {_contradiction(_AIMS[task], stretch) for task in asked}
         if None in verdicts:
@@ -236,7 +240,7 @@ def _could_be_there(aim: _Aim, stretch: _Stretch) -> bool:
 
 def _other_thing(aim: _Aim, stretch: _Stretch) -> str | None:
     """Whether something else moved, or the gripper went elsewhere; a light may change just past the last frame."""
-    apart = distances(stretch.whole, stretch.tcp)
+    apart = distances(stretch.whole, stretch.tcp, stretch.layout)
     near = min(float(apart[thing][-1]) for thing in aim.things)
     nearest = min(float(apart[thing].min()) for thing in aim.things)
     others = [thing for thing in THINGS if thing not in aim.things]

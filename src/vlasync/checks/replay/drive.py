@@ -32,6 +32,7 @@ from vlasync.checks.report.audit_report import AuditReport
 from vlasync.checks.survey import chosen
 from vlasync.data.open import open_dataset
 from vlasync.envs.playtable import PlayTable
+from vlasync.envs.playtable.layouts import DEFAULT_SCENE
 from vlasync.envs.playtable.tasks import TASKS, Snapshot, achieved
 from vlasync.errors import DatasetError
 from vlasync.processes import worker_pool
@@ -218,7 +219,7 @@ def _run(episode: Episode, job: _Job) -> Tally:
     """Replay the spans of a job in every representation."""
     tally = Tally()
     for span in job.spans:
-        replay_span(_play_table(episode.scene_name or "D"), episode, span, tally)
+        replay_span(_play_table(episode.scene_name or DEFAULT_SCENE), episode, span, tally)
     return tally
 
 

@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 
 from vlasync.envs.playtable.contacts import ContactReader
 from vlasync.envs.playtable.control import ARM_JOINTS, FINGER_JOINTS, FINGER_OPEN_M, InverseKinematics, TargetPose
-from vlasync.envs.playtable.layouts import find_layout
+from vlasync.envs.playtable.layouts import DEFAULT_SCENE, find_layout
 from vlasync.envs.playtable.model import load_model
 from vlasync.envs.playtable.rendering import CameraRenderer
 from vlasync.envs.playtable.starts import NEUTRAL, calvin_blocks
@@ -72,7 +72,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  # as in Gymnasium
 
     def __init__(
-        self, *, scene: str = "D", cameras: Mapping[str, Camera] | None = None, render_mode: str | None = None
+        self, *, scene: str = DEFAULT_SCENE, cameras: Mapping[str, Camera] | None = None, render_mode: str | None = None
     ) -> None:
         """Build the simulation.
 

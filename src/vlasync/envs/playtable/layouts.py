@@ -143,6 +143,9 @@ _D = Layout(
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (_A, _B, _C, _D)})
 """The scenes by name; `scene.xml` describes D."""
 
+DEFAULT_SCENE = "D"
+"""The scene that CALVIN evaluates in, and that is meant where none is named."""
+
 
 def find_layout(scene: str) -> Layout:
     """The layout of a scene.
