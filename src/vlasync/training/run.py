@@ -15,9 +15,10 @@ from vlasync.data.windows import Windows, split_episodes
 from vlasync.errors import CheckpointError
 from vlasync.files import whole_folder, write_text
 from vlasync.models.folder import save_vla
+from vlasync.models.parts import parts_table, trainable_table
 from vlasync.models.tiny import Family, TinySize, build_tiny_vlm
 from vlasync.models.vla import VLA, VLAConfig, build_vla
-from vlasync.progress import stage
+from vlasync.progress import console, stage
 from vlasync.spec import NormalizationKind
 from vlasync.training.trainer import Trainer, TrainingConfig, start_accelerator
 
@@ -80,6 +81,8 @@ def train(config: RunConfig, data: Path, run: Path) -> Path:
         if not (run / "untrained").is_dir():
             with whole_folder(run / "untrained") as folder:
                 save_vla(vla, folder)
+    if accelerator.is_main_process:
+        console.print(parts_table(trainable_table(vla)))
     return Trainer(accelerator, vla, windows, validation, config.training, run).train()
 
 
