@@ -112,5 +112,11 @@ def test_representation_changes_with_what_an_action_means_and_with_nothing_else(
 def test_state_slices_by_name():
     assert SyncSpec.CALVIN.state_slice("gripper_width") == slice(6, 7)
     assert SyncSpec.CALVIN.state_size == 15
-    with pytest.raises(KeyError, match="tcp_position"):
+    with pytest.raises(SpecMismatchError, match=r"no 'wrist'.*tcp_position"):
         SyncSpec.CALVIN.state_slice("wrist")
+
+
+def test_a_word_that_no_field_has_is_refused():
+    raw = json.loads(SyncSpec.CALVIN.to_json()) | {"action_frame": "gripper"}
+    with pytest.raises(SpecMismatchError, match="action_frame is 'gripper'; give one of world, base, tcp"):
+        SyncSpec.from_json(json.dumps(raw))

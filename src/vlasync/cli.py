@@ -1,4 +1,4 @@
-"""The command line: `vlasync demo | record | check | train | evaluate | vlm | export | convert | convert-checkpoint`.
+"""The command line: `vlasync demo`, `record`, `declare`, `convert`, `check`, `train`, `evaluate` ...
 
 Exit codes: 0 all is well, 1 audit or contract found problems, 2 wrong use or unreadable data, 130 stopped with Ctrl-C.
 Imports stand inside the commands, so that `--help` does not wait for torch.
@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from vlasync.checks.check_command import CheckOptions, run_check
 from vlasync.data.convert_command import ConvertOptions, run_convert
+from vlasync.data.declare_command import DeclareOptions, run_declare
 from vlasync.errors import VlasyncError
 from vlasync.evaluation.protocol.options import ProtocolOptions
 from vlasync.progress import console, error_console
@@ -24,6 +25,7 @@ from vlasync.recipes.options import RecordOptions, TrainOptions, TuningOptions
 Positional = tyro.conf.Positional
 
 CHECK_ALL = CheckOptions()
+NOTHING_NEW = DeclareOptions()
 EVERYTHING = RecordOptions()
 AS_THE_RECIPE = TrainOptions()
 SINGLE_TASKS = ProtocolOptions()
@@ -239,6 +241,25 @@ def vlm(
     return 0 if report.passed else 1
 
 
+def declare(data: Positional[Path], *, options: Annotated[DeclareOptions, tyro.conf.arg(name="")] = NOTHING_NEW) -> int:
+    """Say what the numbers of a dataset mean, where its own files do not: a LeRobot folder has to be told.
+
+    What its files do say (rate, cameras, names of the state) is taken from there. Without options it shows what is
+    open. Exit code 0: everything is declared, 1: fields are open.
+
+    For example:
+
+        vlasync declare data/bridge
+        vlasync declare data/bridge --action-frame base --action-mode relative_to_measured --gripper-open 1
+        vlasync declare data/mine --state tcp_position:0:3:m tcp_euler:3:6:rad gripper_opening:6:7:1
+
+    Args:
+        data: a LeRobot v3 folder, a training store or a CALVIN split.
+        options: what its numbers mean.
+    """
+    return run_declare(data, options, console)
+
+
 def convert(
     source: Positional[Path],
     target: Positional[Path],
@@ -314,6 +335,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "vlm": vlm,
     "export": export,
+    "declare": declare,
     "convert": convert,
     "convert-checkpoint": convert_checkpoint,
 }

@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from vlasync.errors import SpecMismatchError
 
@@ -19,6 +19,15 @@ ActionMode = Literal["absolute", "relative_to_measured", "relative_to_target"]
 Rotation = Literal["euler_xyz_extrinsic", "euler_xyz_intrinsic", "quat_xyzw", "rotvec", "rot6d"]
 RotationComposition = Literal["euler_difference", "left", "right", "inverted_pseudo_infinitesimal"]
 NormalizationKind = Literal["quantile", "min_max", "z_score", "bounds", "mu_law", "identity"]
+
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "action_frame": get_args(ActionFrame),
+    "action_mode": get_args(ActionMode),
+    "rotation": get_args(Rotation),
+    "rotation_composition": get_args(RotationComposition),
+}
+"""Fields that are one of some words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,11 +200,13 @@ class SyncSpec:
     """The convention of CALVIN's `rel_actions` and observations."""
 
     def state_slice(self, name: str) -> slice:
-        """The slice of the state vector called `name`; an error lists the names there are."""
+        """The slice of the state vector called `name`; where there is none, `SpecMismatchError` lists the names."""
         for part in self.state_layout:
             if part.name == name:
                 return slice(part.start, part.stop)
-        raise KeyError(f"state has no slice {name!r}; it has {[part.name for part in self.state_layout]}")
+        raise SpecMismatchError(
+            f"the state has no {name!r}, which this needs; state_layout has {[part.name for part in self.state_layout]}"
+        )
 
     @property
     def action_size(self) -> int:
@@ -259,11 +270,14 @@ class SyncSpec:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Inverse of `to_json`; an unknown or missing field is one clear error."""
+        """Inverse of `to_json`; an unknown or missing field, or a word that it does not know, is one clear error."""
         raw = json.loads(text)
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(raw) - known):
             raise SpecMismatchError(f"SyncSpec: unknown fields {unknown}; known are {sorted(known)}")
+        for name, words in _CHOICES.items():
+            if raw.get(name, words[0]) not in words:
+                raise SpecMismatchError(f"SyncSpec: {name} is {raw[name]!r}; give one of {', '.join(words)}")
         try:
             return cls(
                 **{

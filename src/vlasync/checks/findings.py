@@ -153,8 +153,16 @@ class Detector:
     any_streams: ClassVar[bool] = False
     """Whether `look` takes episodes whose streams differ in length or hold NaN; others are spared them."""
 
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Parts of the state that `look` reads; where the state lacks one, the audit says that this was not checked."""
+
     def __init__(self) -> None:
         self.findings = Findings()
+
+    def lacks(self, episode: Episode) -> tuple[str, ...]:
+        """The parts of the state that are needed and not there."""
+        there = {part.name for part in episode.spec.state_layout}
+        return tuple(name for name in self.needs if name not in there)
 
     def look(self, episode: Episode) -> None:
         """Take one episode into account."""

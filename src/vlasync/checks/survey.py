@@ -75,6 +75,7 @@ class Survey:
 
     detectors: list[Detector]
     unreadable: Findings = field(default_factory=Findings)
+    not_checked: dict[str, None] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
 
     def look(self, part: Part, number: int) -> None:
@@ -84,7 +85,9 @@ class Survey:
             self.tally.look(episode)
             comparable = is_comparable(episode)
             for detector in self.detectors:
-                if comparable or detector.any_streams:
+                if lacking := detector.lacks(episode):
+                    self.not_checked[f"{type(detector).__name__}: the state has no {', '.join(lacking)}"] = None
+                elif comparable or detector.any_streams:
                     detector.look(episode)
         except DatasetError as error:
             note(error, self.unreadable)
@@ -94,6 +97,7 @@ class Survey:
         for ours, theirs in zip(self.detectors, later.detectors, strict=True):
             ours.merge(theirs)
         self.unreadable.merge(later.unreadable)
+        self.not_checked |= later.not_checked
         self.tally.merge(later.tally)
 
     def problems(self) -> list[Problem]:
@@ -104,7 +108,8 @@ class Survey:
 
     def inferred(self) -> dict[str, Any]:
         """What the numbers say about themselves, of all detectors."""
-        return {name: value for part in self.detectors for name, value in part.inferred().items()}
+        told = {name: value for part in self.detectors for name, value in part.inferred().items()}
+        return told | ({"not_checked": list(self.not_checked)} if self.not_checked else {})
 
     def convention(self) -> dict[str, Any]:
         """The SyncSpec fields that the numbers call for, of all detectors."""

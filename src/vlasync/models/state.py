@@ -9,7 +9,7 @@ from vlasync.errors import VlasyncError
 from vlasync.spec import StateSlice, SyncSpec
 
 # Joint angles say again what the TCP pose says, so they stay out.
-_SLICES = ("tcp_position", "tcp_euler", "gripper_width", "gripper_command")
+_SLICES = ("tcp_position", "tcp_euler", "tcp_quat_xyzw", "gripper_width", "gripper_opening", "gripper_command")
 
 # A table-top workspace spans about a metre: in decimetres its numbers are of order one, as sines and commands are.
 _PER_METRE = 10.0
@@ -19,7 +19,7 @@ class StateEncoder(nn.Module):
     """`[N, S]` state -> `[N, D]` embedding of the state token."""
 
     def __init__(self, spec: SyncSpec, hidden_size: int) -> None:
-        """Read the slices that the spec's state has of TCP pose, gripper width and last gripper command.
+        """Read the slices that the spec's state has of TCP pose, gripper and last gripper command.
 
         Raises:
             VlasyncError: the state has none of them.

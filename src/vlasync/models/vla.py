@@ -251,4 +251,6 @@ class VLA(nn.Module):
 
 def _require_cameras(config: VLAConfig, spec: SyncSpec) -> None:
     if missing := [name for name in config.cameras if name not in spec.cameras] or not config.cameras:
-        raise VlasyncError(f"VLA: cameras {missing or '()'} are asked for; the data has {sorted(spec.cameras)}")
+        raise VlasyncError(
+            f"VLA: cameras {missing or '()'} are asked for; the data has {sorted(spec.cameras)}, see `--cameras`"
+        )

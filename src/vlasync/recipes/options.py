@@ -66,6 +66,7 @@ class TrainOptions(TuningOptions):
         actions: representation that the model learns; demonstrations are converted to it, and evaluation converts back
             to what the robot wants.
         head: policy head: fc, lstm, gpt, discrete, flow, or one that an installed package brings.
+        cameras: image streams, in the order of the prompt; another robot has other ones than CALVIN's two.
         history: who looks back: the policy head over a window, the VLM over its frames in one sequence, or nobody.
         readout: what becomes the action embeddings: hidden states at [LRN], or those of all tokens of a frame, pooled.
     """
@@ -75,5 +76,6 @@ class TrainOptions(TuningOptions):
     seed: int | None = None
     actions: Representation | None = None
     head: str | None = None
+    cameras: tuple[str, ...] | None = None
     history: Literal["policy_head", "interleaved", "one_step"] | None = None
     readout: Literal["lrn", "pooled"] | None = None

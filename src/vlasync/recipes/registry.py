@@ -48,7 +48,7 @@ def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
             vla,
             head=head,
             tuning=tuned(vla.tuning, options),
-            **_given(history=options.history, readout=options.readout),
+            **_given(cameras=options.cameras, history=options.history, readout=options.readout),
         ),
         training=replace(
             config.training, **_given(steps=options.steps, batch_size=options.batch_size, seed=options.seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class GripperCheck(Detector):
     command show that it is late. Fingers may well move after it, so that an early command is told only where the state
     keeps the last command. That record also tells single episodes that are flipped while their fingers rest.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("gripper_width",)
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ class MotionCheck(Detector):
     every convention, at every lag and scale, and the explanation nearest to the declaration among those as good as the
     best is named, part by part.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("tcp_position", "tcp_euler")
 
     def __init__(self) -> None:
         super().__init__()

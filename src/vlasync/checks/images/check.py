@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ class ImageCheck(Detector):
     What is found is undone before the next check looks, so that one defect is told once: first what some frames of an
     episode have that the others have not, then what the episode has against the rest of the dataset.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("tcp_position", "tcp_euler")
 
     def __init__(self, appearance: Appearance) -> None:
         super().__init__()
@@ -166,5 +168,8 @@ def _turned(model: FlowModel, flow: NDArray[np.float64], motion: NDArray[np.floa
 
 def image_checks(preview: Sequence[Episode]) -> list[Detector]:
     """The detector of images, taught by a preview of the dataset; none where there is nothing to see."""
+    untaught = ImageCheck(Appearance(cameras={}))
+    if any(untaught.lacks(episode) for episode in preview):
+        return [untaught]  # says of each episode that it was not checked
     appearance = Appearance.of(preview)
     return [ImageCheck(appearance)] if appearance.cameras else []

@@ -73,11 +73,12 @@ def hand_motion(episode: Episode, *, in_hand: bool) -> NDArray[np.float64]:
     """How the hand moved from each frame to the next, `[T - 1, 7]` in `POSITION_UNIT_M` and `ROTATION_UNIT_RAD`.
 
     Translation and rotation vector of the TCP in world axes, or in its own where `in_hand`; and the change of the
-    gripper's width.
+    gripper's width, 0 where the state has none.
     """
     pose = measured_pose(episode)
     turned = Rotation.from_euler("xyz", pose[:, 3:])
-    width = in_declared_unit(episode, "gripper_width")
+    known = any(part.name == "gripper_width" for part in episode.spec.state_layout)
+    width = in_declared_unit(episode, "gripper_width") if known else np.zeros((len(episode), 1))
     moved = np.diff(pose[:, :3], axis=0)
     rotation = (turned[1:] * turned[:-1].inv()).as_rotvec()
     if in_hand:
