@@ -1,11 +1,15 @@
 """Does the audit find every defect that can be planted, name it rightly, and say nothing about clean data?
 
     OMP_NUM_THREADS=1 python benchmarks/audit_defects.py [--calvin DATASET --commands FILE] [--only WORD] [--write]
+    OMP_NUM_THREADS=1 python benchmarks/audit_defects.py --fresh SEED
 
 Every defect of `vlasync.testing`, in every strength, is planted into all episodes and into a single one, of play table
 demonstrations recorded for the purpose at two image sizes and, where given, of a CALVIN recording. A defect counts as
 found where its code is among the problems, no other code is claimed that it does not explain, and no untouched episode
 is blamed. The exit code is 0 where all were found and no clean data raised an alarm.
+
+With `--fresh`, demonstrations of all tasks are recorded from a seed that no threshold was chosen on, and every strength
+is planted once: into episodes, and in a scope, that the seed draws.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import tyro
 
 from vlasync.data.open import open_dataset
 from vlasync.data.store import create_store, write_shard
+from vlasync.envs.playtable.instructions import DEMONSTRATED_TASKS
 from vlasync.files import write_text
 from vlasync.progress import stage
 from vlasync.recording import calvin_cameras
@@ -30,7 +35,9 @@ from vlasync.testing import (
     HARMLESS,
     Defect,
     Recording,
+    StatisticsDefect,
     Trial,
+    as_claimed,
     false_alarms,
     file_trial,
     record_play_table,
@@ -50,6 +57,9 @@ TASKS = (
     "lift_pink_block_table",
 )
 
+FRESH_EPISODES = 18
+"""Episodes of a dataset that is drawn from fresh demonstrations."""
+
 PAGE = Path(__file__).parents[1] / "docs" / "check.md"
 BEGIN, END = "<!-- written by benchmarks/audit_defects.py -->", "<!-- end -->"
 
@@ -66,12 +76,14 @@ class AuditDefects:
         commands: `.npz` with `<split>_<first frame>__cmd` `[T, 7]` for its episodes: the commanded poses.
         only: try only defects whose name or code has this word in it.
         write: put the table into `docs/check.md`.
+        fresh: seed of other demonstrations to try instead, at random.
     """
 
     calvin: Path | None = None
     commands: Path | None = None
     only: str = ""
     write: bool = False
+    fresh: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +99,8 @@ def main(config: AuditDefects) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         recordings = list(_recordings(config))
         alarms = _false_alarms(recordings) if not config.only else []
-        results = list(_episode_trials(recordings, config.only))
+        drawn = config.fresh is not None
+        results = list(_drawn_trials(recordings[0], config) if drawn else _episode_trials(recordings, config.only))
         results += _file_trials(recordings[0], config, Path(scratch))
         turns = "; ".join(map(_in_turn, recordings)) if not config.only else ""
     missed = [result for result in results if not result.trial.passed]
@@ -110,6 +123,9 @@ def main(config: AuditDefects) -> int:
 
 def _recordings(config: AuditDefects) -> Iterator[Recording]:
     """The clean data."""
+    if config.fresh is not None:
+        yield record_play_table("fresh", DEMONSTRATED_TASKS, cameras=calvin_cameras(96, 64), seed=config.fresh)
+        return
     yield record_play_table("play table, 64 px", TASKS, cameras=calvin_cameras(64, 64), seed=11)
     yield record_play_table("play table, 200 / 84 px", TASKS, cameras=calvin_cameras(), seed=12)
     if config.calvin:
@@ -143,40 +159,65 @@ def _false_alarms(recordings: Sequence[Recording]) -> list[str]:
 def _episode_trials(recordings: Sequence[Recording], only: str) -> Iterator[Result]:
     """Every defect of episodes on every recording."""
     for recording in recordings:
-        defects = (*DEFECTS, *([commanded(recording.commands)] if recording.commands else []))
-        chosen = [defect for defect in defects if only in defect.name or only in defect.code]
+        chosen = _chosen(recording, only)
         with stage(f"defects, {recording.name}", sum(len(defect.strengths) for defect in chosen)) as progress:
             for defect in chosen:
+                held = as_claimed(defect, recording.episodes)
                 for strength in defect.strengths:
                     for scope in defect.scopes:
-                        outcome = trial(defect, strength, scope, recording.episodes)
+                        outcome = trial(held, strength, scope, recording.episodes)
                         if outcome is not None:
                             yield Result(data=recording.name, trial=outcome)
                     progress.advance()
 
 
+def _drawn_trials(recording: Recording, config: AuditDefects) -> Iterator[Result]:
+    """Every strength of every defect once, in episodes and a scope drawn at random."""
+    random = np.random.default_rng(config.fresh)
+    chosen = _chosen(recording, config.only)
+    with stage("defects, drawn at random", sum(len(defect.strengths) for defect in chosen)) as progress:
+        for defect in chosen:
+            for strength in defect.strengths:
+                numbers = random.choice(len(recording.episodes), FRESH_EPISODES, replace=False)
+                episodes = [recording.episodes[number] for number in sorted(numbers)]
+                scope = defect.scopes[random.integers(len(defect.scopes))]
+                outcome = trial(as_claimed(defect, episodes), strength, scope, episodes)
+                if outcome is not None:
+                    yield Result(data=recording.name, trial=outcome)
+                progress.advance()
+
+
+def _chosen(recording: Recording, only: str) -> list[Defect | StatisticsDefect]:
+    """The defects to try on a recording."""
+    defects = (*DEFECTS, *([commanded(recording.commands)] if recording.commands else []))
+    return [defect for defect in defects if only in defect.name or only in defect.code]
+
+
 def _in_turn(recording: Recording) -> str:
     """How often the smallest defect of all is found, images one frame off in a single episode, over all episodes."""
-    (lag,) = (defect for defect in DEFECTS if isinstance(defect, Defect) and defect.code == "image-lag")
-    anywhere = replace(lag, shows=lambda _: True)  # the table spares short episodes, this count does not
+    (lag,) = (defect for defect in DEFECTS if defect.code == "image-lag")
     episodes = list(recording.episodes)
+    claimed = as_claimed(lag, episodes)
     outcomes: dict[bool, list[bool]] = {True: [], False: []}
     for strength in (name for name in lag.strengths if ", 1 " in name):
         for middle, episode in enumerate(episodes):
             first = middle - len(episodes) // 2
             turned = episodes[first:] + episodes[:first]  # puts this one into the middle, where it is planted
-            outcome = trial(anywhere, strength, "one episode", turned)
-            outcomes[lag.shows(episode)].append(outcome is not None and outcome.passed)
-    names = {True: "in episodes of a second or more", False: "in shorter ones"}
-    counts = [f"{sum(found)} of {len(found)} {names[long]}" for long, found in outcomes.items() if found]
-    return f"{recording.name}: {', '.join(counts)}"
+            outcome = trial(lag, strength, "one episode", turned)
+            outcomes[claimed.shows(episode)].append(outcome is not None and outcome.passed)
+    kept, more = outcomes[True], outcomes[False]
+    return (
+        f"{recording.name}: {sum(kept)} of the {len(kept)} that the audit claimed beforehand to see, "
+        f"and {sum(more)} of {len(more)} others"
+    )
 
 
 def _file_trials(recording: Recording, config: AuditDefects, scratch: Path) -> list[Result]:
     """Every damage to files, of a store made from the recording and of the CALVIN dataset."""
     store = scratch / "store"
     _write_store(store / "training", recording.episodes)
-    held_out = record_play_table("held out", TASKS[:4], cameras=calvin_cameras(64, 64), episodes_per_task=1, seed=13)
+    cameras = recording.episodes[0].spec.cameras
+    held_out = record_play_table("held out", TASKS[:4], cameras=cameras, episodes_per_task=1, seed=13)
     _write_store(store / "validation", held_out.episodes)
     datasets = {"store": store} | ({"calvin": config.calvin} if config.calvin else {})
     return [

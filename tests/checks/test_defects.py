@@ -24,6 +24,7 @@ from vlasync.testing import (
     Recording,
     Scope,
     StatisticsDefect,
+    as_claimed,
     false_alarms,
     file_trial,
     record_play_table,
@@ -74,7 +75,7 @@ def test_clean_demonstrations_raise_no_alarm(recording: Recording, change: str) 
 
 @pytest.mark.parametrize(("defect", "strength", "scope"), named(HARDEST))
 def test_one_of_each_kind_is_found(recording: Recording, defect: Defect, strength: str, scope: Scope) -> None:
-    outcome = trial(defect, strength, scope, recording.episodes)
+    outcome = trial(as_claimed(defect, recording.episodes), strength, scope, recording.episodes)
     assert outcome is not None
     assert outcome.passed, outcome
 
@@ -101,7 +102,7 @@ def test_damage_to_a_store_is_found(dataset: Path, defect: FileDefect) -> None:
 def test_everything_is_found_on_the_play_table(
     recording: Recording, defect: Defect, strength: str, scope: Scope
 ) -> None:
-    outcome = trial(defect, strength, scope, recording.episodes)
+    outcome = trial(as_claimed(defect, recording.episodes), strength, scope, recording.episodes)
     assert outcome is None or outcome.passed, outcome
 
 
@@ -119,7 +120,7 @@ def calvin(shared_data: Path) -> list[Episode]:
 def test_everything_is_found_in_a_calvin_recording(
     calvin: list[Episode], defect: Defect, strength: str, scope: Scope
 ) -> None:
-    outcome = trial(defect, strength, scope, calvin)
+    outcome = trial(as_claimed(defect, calvin), strength, scope, calvin)
     assert outcome is None or outcome.passed, outcome
 
 

@@ -15,7 +15,7 @@ from vlasync.testing.defects import DEFECTS
 from vlasync.testing.files import FILE_DEFECTS
 from vlasync.testing.harmless import HARMLESS
 from vlasync.testing.recordings import Recording, record_play_table
-from vlasync.testing.trials import Trial, false_alarms, file_trial, trial
+from vlasync.testing.trials import Trial, as_claimed, false_alarms, file_trial, trial
 
 __all__ = [
     "DEFECTS",
@@ -29,6 +29,7 @@ __all__ = [
     "Scope",
     "StatisticsDefect",
     "Trial",
+    "as_claimed",
     "false_alarms",
     "file_trial",
     "record_play_table",

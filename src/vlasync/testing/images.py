@@ -160,17 +160,12 @@ def _lags() -> dict[str, Distortion]:
     }
 
 
-def _lasts_a_second(episode: Episode) -> bool:
-    """Less motion may fit several lags, above all in the gripper camera while what it looks at moves with the hand."""
-    return len(episode) >= episode.spec.rate_hz
-
-
 def _each_camera(distort: Callable[..., Episode], label: str, count: int) -> dict[str, Distortion]:
     return {f"{camera}, {label}": partial(distort, camera=camera, count=count) for camera in CAMERAS}
 
 
 IMAGE_DEFECTS: tuple[Defect, ...] = (
-    Defect(name="images come late or early", code="image-lag", strengths=_lags(), shows=_lasts_a_second),
+    Defect(name="images come late or early", code="image-lag", strengths=_lags()),
     Defect(
         name="black images",
         code="image-black",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import shutil
 import tempfile
@@ -14,6 +15,8 @@ from pathlib import Path
 from vlasync.checks.audit import audit
 from vlasync.checks.detectors import AuditConfig
 from vlasync.checks.findings import Problem
+from vlasync.checks.images.check import image_checks
+from vlasync.checks.survey import PREVIEW_EPISODES, chosen
 from vlasync.testing.defect import Defect, Distortion, FileDefect, Scope, StatisticsDefect
 from vlasync.types import Episode
 
@@ -71,6 +74,25 @@ def trial(
     problems, seconds = _audit(planted.episodes, config)
     whole = {episode.name for episode in planted.episodes} - planted.broken
     return _judge(defect, strength, scope, problems, seconds, whole)
+
+
+def as_claimed(defect: Defect | StatisticsDefect, episodes: Sequence[Episode]) -> Defect | StatisticsDefect:
+    """The defect, whose one episode is such a one of which the audit claims beforehand that it would show there.
+
+    Whether images that come late show depends on what moves before each camera. The audit says where they would, of
+    clean `episodes` and before anything is planted; held to its word, it has to find all of them.
+    """
+    if not isinstance(defect, Defect) or defect.code != "image-lag":
+        return defect
+    (check,) = image_checks([episodes[number] for number in chosen(len(episodes), PREVIEW_EPISODES)])
+    names = set()
+    for episode in episodes:
+        alone = copy.deepcopy(check)
+        alone.look(episode)
+        claims = alone.inferred().get("image_lag_would_show_in", {})
+        if len(claims) == len(episode.images) and all(claim["episodes"] for claim in claims.values()):
+            names.add(episode.name)
+    return replace(defect, shows=lambda episode: episode.name in names)
 
 
 def file_trial(defect: FileDefect, strength: str, dataset: Path, config: AuditConfig | None = None) -> Trial:

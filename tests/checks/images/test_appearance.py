@@ -21,6 +21,7 @@ from vlasync.recording import calvin_cameras
 from vlasync.testing import record_play_table
 from vlasync.testing.defect import Distortion
 from vlasync.testing.images import bgr, black, mirrored, repeat_image, rework_images, swap_cameras, turned, upside_down
+from vlasync.testing.streams import delay
 from vlasync.types import Episode
 
 TASKS = ("open_drawer", "turn_on_led", "lift_red_block_table", "push_blue_block_left")
@@ -90,6 +91,24 @@ def test_a_defect_of_one_episode_is_found_there(clean: list[Episode], distort: D
     assert all(problem.count == 1 and problem.where.startswith(clean[4].name) for problem in problems)
 
 
+@pytest.fixture(scope="module")
+def pushes() -> Sequence[Episode]:
+    """Four longer episodes."""
+    return record_play_table("more", TASKS[3:], cameras=calvin_cameras(64, 64), episodes_per_task=4, seed=22).episodes
+
+
+@pytest.mark.parametrize("frames", [-3, 3])
+def test_images_that_are_late_in_all_episodes_are_late_and_not_turned(
+    clean: list[Episode], pushes: Sequence[Episode], frames: int
+) -> None:
+    late = [delay(episode, frames, cameras=("static", "gripper")) for episode in (*clean, *pushes)]
+    assert [(problem.code, problem.where) for problem in look(late)] == [
+        ("image-lag", f"all episodes, {name}") for name in ("static", "gripper")
+    ]
+    both = look([rework_images(episode, upside_down, ("static",)) for episode in late])
+    assert {(problem.code, problem.count) for problem in both} == {("image-upside-down", len(late)), ("image-lag", 1)}
+
+
 FEW: dict[str, tuple[Distortion, str]] = {
     "upside down": (
         partial(rework_images, rework=upside_down, cameras=("gripper",), first=6, count=4),
@@ -125,6 +144,14 @@ def test_a_robot_at_rest_may_give_equal_images(clean: list[Episode]) -> None:
         )
 
     assert look([resting(episode) for episode in clean]) == []
+
+
+def test_where_there_is_too_little_to_learn_from_no_lag_is_claimed_to_show(clean: list[Episode]) -> None:
+    (check,) = image_checks(clean[:2])
+    for episode in clean[:2]:
+        check.look(episode)
+    none = {"episodes": 0, "of": 2, "not": [episode.name for episode in clean[:2]]}
+    assert check.inferred() == {"image_lag_would_show_in": {"static": none, "gripper": none}}
 
 
 def test_noise_that_does_not_follow_the_hand_is_none_of_these_defects(clean: list[Episode]) -> None:

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, shift
 from vlasync.checks.alignment import aligned
 from vlasync.checks.images.flow import CENTRE, affine_flow
 from vlasync.checks.images.flow_model import LAGS, FlowModel
-from vlasync.checks.images.lag import LagEvidence
+from vlasync.checks.images.lag import CLAIMED_LAGS, LagEvidence, would_show
 from vlasync.checks.images.views import TURNED, UPRIGHT, View
 
 RANDOM = np.random.default_rng(0)
@@ -72,6 +72,18 @@ def test_the_model_finds_the_weights_among_a_few_broken_frames() -> None:
     assert model.explained > 0.8
 
 
+@pytest.mark.parametrize("memory", [0.0, 0.4, 0.8])
+def test_the_model_finds_how_long_what_is_left_over_stays(memory: float) -> None:
+    def lasting(shape: tuple[int, ...]) -> np.ndarray:
+        rest = RANDOM.normal(size=shape)
+        for t in range(1, len(rest)):
+            rest[t] += memory * rest[t - 1]
+        return rest
+
+    model = FlowModel.fit([moved @ WEIGHTS + lasting((60, 6)) for moved in MOTIONS], MOTIONS)
+    assert model.memory == pytest.approx(memory, abs=0.12)
+
+
 def test_noise_is_not_explained() -> None:
     noise = [RANDOM.normal(size=flow.shape) for flow in FLOWS]
     assert FlowModel.fit(noise, MOTIONS).explained < 0.2
@@ -95,10 +107,30 @@ def test_one_late_episode_is_named(lag: int) -> None:
     assert f"{abs(lag)} frame(s) {'late' if lag > 0 else 'early'}" in problem.message
 
 
+def test_what_is_claimed_is_found() -> None:
+    claims = [would_show(MODEL, flow, moved) for flow, moved in zip(FLOWS, MOTIONS, strict=True)]
+    assert sum(claims) >= 10
+    for number in np.flatnonzero(claims).tolist():
+        for lag in CLAIMED_LAGS:
+            (problem,) = evidence([late(number, lag)], first=number).problems()
+            assert f"{abs(lag)} frame(s) {'late' if lag > 0 else 'early'}" in problem.message
+
+
+def test_nothing_is_claimed_of_an_arm_that_moves_evenly() -> None:
+    even = np.repeat(motion(1, 5), 40, axis=0)
+    gathered = LagEvidence("static")
+    gathered.look("even", MODEL, flow_of(even, 1), even)
+    for number in range(3):
+        gathered.look(f"episode {number}", MODEL, *late(number, 0))
+    assert gathered.problems() == []
+    assert gathered.claimed() == {"static": {"episodes": 3, "of": 4, "not": ["even"]}}
+
+
 def test_parts_give_what_the_whole_gives() -> None:
     episodes = [late(number, 2 if number in (1, 8) else 0) for number in range(len(FLOWS))]
     parts = evidence(episodes[:5])
     parts.merge(evidence(episodes[5:], first=5))
+    assert parts.claimed() == evidence(episodes).claimed()
     assert [(problem.where, problem.message) for problem in parts.problems()] == [
         (problem.where, problem.message) for problem in evidence(episodes).problems()
     ]

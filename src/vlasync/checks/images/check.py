@@ -24,9 +24,9 @@ EXCHANGED = 0.85
 """Cameras are exchanged where exchanging them leaves less than this share of the difference to what they usually show.
 Of clean episodes none has less than 1.3."""
 
-TURNED_DECISIVE = 12.0
+TURNED_DECISIVE = 6.0
 """Difference of log-likelihoods at which images are believed to be turned. The least of all clean episodes prefers
-upright images by 24."""
+upright images by 12."""
 
 FROM_THE_DATA, FROM_THE_WORLD = 0.95, 0.6
 """Confidence in what follows from other images of the dataset or from how they move, and in what only follows from how
@@ -79,9 +79,11 @@ class ImageCheck(Detector):
         return super().problems() + [found for evidence in self._lags.values() for found in evidence.problems()]
 
     def inferred(self) -> dict[str, Any]:
-        """Frames by which the images of each camera come late, as all episodes together say."""
+        """Frames by which images come late, as all episodes together say; and in how many a lag of their own shows."""
         lags = {name: lag for evidence in self._lags.values() for name, lag in evidence.inferred().items()}
-        return {"image_lag": lags} if lags else {}
+        claims = {name: claim for evidence in self._lags.values() for name, claim in evidence.claimed().items()}
+        told = {"image_lag": lags, "image_lag_would_show_in": claims}
+        return {name: value for name, value in told.items() if value}
 
     def _mend(self, episode: Episode, small: Small) -> Small:
         """Report frames that differ from the rest of the episode; return all as the rest is."""
@@ -120,6 +122,7 @@ class ImageCheck(Detector):
             sure = FROM_THE_DATA if usual.colours_known else FROM_THE_WORLD
             self._add_view(f"{episode.name}, {name}", name, BGR, BGR.apply(example), sure)
         if usual.model is None or not still.steps.any():
+            self._lags[name].pass_over(episode.name)
             return
         flow = measured_flow(small, still)
         motion = hand_motion(episode, in_hand=in_hand(usual.camera))

@@ -16,39 +16,45 @@ LAGS = tuple(range(-5, 6))
 """Frames that images may come late, or early where negative."""
 
 TAIL = 5.0
-"""Degrees of freedom of the Student t distribution of residuals: contacts, occlusions and objects that fall make some
-frames move otherwise than the hand does, and no single frame may decide."""
+"""Degrees of freedom of the Student t distribution of news: contacts, occlusions and objects that fall make some frames
+move otherwise than the hand does, and no single frame may decide."""
 
 RIDGE = 3e-3
 """Ridge of the regression, per frame, in squared units of the hand's motion."""
 
-ROUNDS = 3
-"""Rounds of reweighting; the weights settle after two."""
+ROUNDS = 4
+"""Rounds of reweighting; weights and memory settle after three."""
 
-ALIKE_FRAMES = 4.0
-"""Frames over which residuals are alike; their correlation from frame to frame is 0.6 in clean recordings."""
+MOST_MEMORY = 0.95
+"""Largest `memory` of a model; clean recordings have 0.6 to 0.7."""
 
 PRECISE = 1e-9
-"""Smallest variance of a residual, in squared cells: images that follow exactly must not divide by zero."""
+"""Smallest variance of news, in squared cells: images that follow exactly must not divide by zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlowModel:
-    """Affine flow as a linear function of the hand's motion: `flow[t] = motion[t] @ weights`, with Student t residuals.
+    """Affine flow as a linear function of the hand's motion: `flow[t] = motion[t - lag] @ weights + rest[t]`.
+
+    What is left over is alike from frame to frame: a drawer that the hand drags along stays in the image. So it is
+    autoregressive, `rest[t] = memory * rest[t - 1] + news[t]`, and what counts is its news, with a Student t
+    distribution: errors that change slowly cancel, and their frames do not all count as evidence of their own.
 
     Attributes:
         weights: `[7, 6]` cells per unit of `hand_motion`.
-        precision: `[6, 6]` inverse of the residuals' covariance.
+        memory: share of the rest that is there again in the next frame, 0 to `MOST_MEMORY`.
+        precision: `[6, 6]` inverse of the covariance of news.
         errors: `[7, 6]` standard errors of the weights.
-        misfit: mean negative score of what it was learnt from.
+        lag: frames by which the images that it was learnt from come late.
         explained: share of the motion at the centre of the image that follows from the hand's, 0..1.
         evidence: log-likelihood per frame of what it was learnt from, up to a constant.
     """
 
     weights: NDArray[np.float64]
+    memory: float
     precision: NDArray[np.float64]
     errors: NDArray[np.float64]
-    misfit: float
+    lag: int
     explained: float
     evidence: float
 
@@ -62,68 +68,119 @@ class FlowModel:
             lag: number of frames.
         """
         pairs = [aligned(*pair, lag) for pair in zip(flows, motions, strict=True) if len(pair[0]) > abs(lag)]
-        flow, motion = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+        gap = np.full((1, FLOW_SIZE), np.nan)  # so that no episode reaches into the next
+        flow = np.concatenate([part for flow, _ in pairs for part in (flow, gap)])
+        motion = np.concatenate([part for _, motion in pairs for part in (motion, motion[-1:])])
         known = np.isfinite(flow).all(axis=1)
-        flow, motion = flow[known], motion[known]
-        ridge = RIDGE * len(flow) * np.eye(MOTION_SIZE)
-        trust = np.ones(len(flow))
-        weights, rest, precision = np.zeros((MOTION_SIZE, FLOW_SIZE)), flow, np.eye(FLOW_SIZE)
-        for _ in range(ROUNDS):
-            weighted = motion * trust[:, None]
-            weights = np.linalg.solve(weighted.T @ motion + ridge, weighted.T @ flow)
-            rest = flow - motion @ weights
-            spread = (rest * trust[:, None]).T @ rest / max(len(rest), 1)
-            precision = np.linalg.inv(spread + PRECISE * np.eye(FLOW_SIZE))
-            trust = (TAIL + FLOW_SIZE) / (TAIL + _distance(rest, precision))
-        # Neighbouring residuals are alike: as if only one frame in `ALIKE_FRAMES` counted.
-        certain = np.diag(np.linalg.inv((motion * trust[:, None]).T @ motion + ridge))
-        variance = np.diag(np.linalg.inv(precision))
-        scores = _scores(_distance(rest, precision))
-        left, shown = ((trust[:, None] * values[:, CENTRE] ** 2).sum() for values in (rest, flow))
+        seen = flow[known]
+        weights, certain, trust = _regression(seen, motion[known])
+        rest = flow - motion @ weights
+        memory = _memory(rest, trust)
+        news = _news(rest, memory)[known]
+        precision = _settled(news, trust)
+        left, shown = (trust @ values**2 for values in (rest[known], seen))
+        # A sum over autoregressive rest varies as if only one frame in (1 + memory) / (1 - memory) counted.
+        alike = (1 + memory) / (1 - memory)
         return cls(
-            weights=weights.astype(np.float64),
-            precision=precision.astype(np.float64),
-            errors=np.sqrt(ALIKE_FRAMES * np.outer(certain, variance)),
-            misfit=float(-scores.mean()),
-            explained=float(1 - left / shown) if shown else 0.0,
-            evidence=float(scores.mean() + np.linalg.slogdet(precision)[1] / 2),
+            weights=weights,
+            memory=memory,
+            precision=precision,
+            errors=np.sqrt(alike * np.outer(certain, left / max(len(seen), 1))),
+            lag=lag,
+            explained=float(1 - left[[*CENTRE]].sum() / max(shown[[*CENTRE]].sum(), PRECISE)),
+            evidence=float(_scores(news, precision).mean() + np.linalg.slogdet(precision)[1] / 2),
         )
 
     def gains(self, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> dict[int, float]:
-        """How much better the images of an episode follow the hand at each lag than at lag 0: log-likelihood ratios.
+        """How much better the images of an episode follow the hand at each lag than at the model's: log-likelihoods.
 
-        Each lag is compared with lag 0 on the steps `[T - 1]` of the flow that have a motion at both, so that no lag
-        gains by leaving out steps that are hard to explain. Where even the best lag fits worse than what was learnt
-        from (a drawer that fills the image and moves with the hand), all ratios shrink by as much (quasi-likelihood).
+        Each lag is compared on the steps `[T - 1]` of the flow that have a motion at both, so that no lag gains by
+        leaving out steps that are hard to explain.
         """
-        in_step = self.scores(flow, motion)
-        gains, misfits = {}, {}
-        for lag in LAGS:
-            shifted = np.full(len(flow), np.nan)
-            first, stop = max(lag, 0), min(len(flow), len(flow) + lag)
-            if first < stop:
-                shifted[first:stop] = self.scores(flow[first:stop], motion[first - lag : stop - lag])
-            gains[lag] = float(np.nansum(shifted - in_step))
-            known = shifted[np.isfinite(shifted)]
-            misfits[lag] = -float(known.mean()) if len(known) else 0.0
-        best = max(gains, key=gains.__getitem__)
-        dispersion = max(1.0, misfits[best] / max(self.misfit, PRECISE))
-        return {lag: gain / dispersion for lag, gain in gains.items()}
+        scores = self._scores_by_lag(flow, motion)
+        usual = scores[LAGS.index(self.lag)]
+        return dict(zip(LAGS, np.nansum(scores - usual, axis=1).tolist(), strict=True))
 
     def log_likelihood(self, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> float:
         """How well the images of an episode follow the hand, up to a constant, at the lag at which they do it best."""
-        return float(np.nansum(self.scores(flow, motion))) + max(self.gains(flow, motion).values())
+        scores = self._scores_by_lag(flow, motion)
+        usual = scores[LAGS.index(self.lag)]
+        return float(np.nansum(usual) + np.nansum(scores - usual, axis=1).max())
 
-    def scores(self, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log-likelihood of each step `[n]` up to a constant; NaN where the flow is."""
-        return _scores(_distance(flow - motion @ self.weights, self.precision))
+    def _scores_by_lag(self, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-likelihood of each step at each of `LAGS`, `[11, T - 1]`; NaN where flow or motion are unknown."""
+        expected = motion @ self.weights
+        rest = np.full((len(LAGS), *flow.shape), np.nan)
+        for left, lag in zip(rest, LAGS, strict=True):
+            first, stop = max(lag, 0), min(len(flow), len(flow) + lag)
+            if first < stop:
+                left[first:stop] = flow[first:stop] - expected[first - lag : stop - lag]
+        return _scores(_news(rest, self.memory), self.precision)
 
 
-def _scores(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-density of a Student t distribution at squared Mahalanobis lengths, up to a constant."""
-    return -(TAIL + FLOW_SIZE) / 2 * np.log1p(distance / TAIL)
+def _regression(
+    flow: NDArray[np.float64], motion: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Weights `[7, 6]`, their variances `[7]` in units of that of the rest, and the trust in each of the rows `[N]`."""
+    ridge = RIDGE * len(flow) * np.eye(MOTION_SIZE)
+    trust = np.ones(len(flow))
+    weights, curvature = np.zeros((MOTION_SIZE, FLOW_SIZE)), ridge
+    for _ in range(ROUNDS):
+        weighted = motion * trust[:, None]
+        curvature = weighted.T @ motion + ridge
+        weights = np.linalg.solve(curvature, weighted.T @ flow)
+        rest = flow - motion @ weights
+        trust = _trust(rest, _precision(rest, trust))
+    certain = np.diag(np.linalg.inv(curvature))
+    return weights.astype(np.float64), certain.astype(np.float64), trust
 
 
-def _distance(rest: NDArray[np.floating], precision: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Squared Mahalanobis length of every row."""
-    return np.einsum("ti,ij,tj->t", rest, precision, rest)
+def _settled(news: NDArray[np.float64], trust: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The precision `[6, 6]` of news `[N, 6]` under the trust that it calls for itself."""
+    for _ in range(ROUNDS - 1):
+        trust = _trust(news, _precision(news, trust))
+    return _precision(news, trust)
+
+
+def _precision(rows: NDArray[np.float64], trust: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse covariance `[6, 6]` of rows `[N, 6]` about zero, each counted as far as it is trusted."""
+    spread = (rows * trust[:, None]).T @ rows / max(len(rows), 1) + PRECISE * np.eye(FLOW_SIZE)
+    return np.linalg.inv(spread).astype(np.float64)
+
+
+def _trust(rows: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each of `[N, 6]` rows is trusted: its weight in the likelihood of a Student t distribution."""
+    return (TAIL + FLOW_SIZE) / (TAIL + _distance(rows, precision))
+
+
+def _memory(rest: NDArray[np.float64], trust: NDArray[np.float64]) -> float:
+    """The share of rest `[N, 6]` that is there again in the next row, over all numbers in units of their own.
+
+    Rows of NaN stand between episodes; `trust` is that in all others.
+    """
+    known = np.isfinite(rest[:, 0])
+    sound = np.zeros(len(rest))
+    sound[known] = trust
+    scaled = rest / np.sqrt(trust @ rest[known] ** 2 / trust.sum() + PRECISE)
+    pairs = known[:-1] & known[1:]
+    before, after = scaled[:-1][pairs], scaled[1:][pairs]
+    weighted = before * (sound[:-1] * sound[1:])[pairs, None]
+    return float(np.clip((weighted * after).sum() / max((weighted * before).sum(), PRECISE), 0.0, MOST_MEMORY))
+
+
+def _news(rest: NDArray[np.float64], memory: float) -> NDArray[np.float64]:
+    """What residuals `[..., T, 6]` have beyond the one before; where that is unknown, scaled to vary as news does."""
+    before = np.full_like(rest, np.nan)
+    before[..., 1:, :] = rest[..., :-1, :]
+    alone = np.isnan(before).any(axis=-1, keepdims=True)
+    return np.where(alone, np.sqrt(1 - memory**2) * rest, rest - memory * before)
+
+
+def _scores(news: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-density of the Student t distribution, up to a constant: `[...]` from `[..., 6]`."""
+    return -(TAIL + FLOW_SIZE) / 2 * np.log1p(_distance(news, precision) / TAIL)
+
+
+def _distance(news: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared Mahalanobis length of every row: `[...]` from `[..., 6]`."""
+    return ((news @ precision) * news).sum(axis=-1)
