@@ -62,7 +62,9 @@ def test_calvin_is_clean_and_its_images_are_in_step(shared_data: Path, split: st
     for episode in episodes:
         check.look(episode)
     assert check.problems() == []
-    assert check.inferred() == {"image_lag": {"static": 0, "gripper": 0}}
+    assert check.inferred()["image_lag"] == {"static": 0, "gripper": 0}
+    for claim in check.inferred()["image_lag_would_show_in"].values():
+        assert claim == {"episodes": len(episodes), "of": len(episodes)}
 
 
 WHOLE: dict[str, tuple[Distortion, str]] = {
