@@ -24,11 +24,12 @@ from vlasync.models.quirks import QUIRKS
 from vlasync.models.vlm import VLM
 from vlasync.testing.families import FAMILIES, build_family
 from vlasync.testing.vlm import CLAUSES, check_vlm
+from vlasync.testing.vlm_history import AGAIN, REFUSED
 
 PAGE = Path(__file__).parents[1] / "docs" / "vlm.md"
 BEGIN, END = "<!-- families -->\n", "<!-- end of families -->"
 
-HEADER = "| family | base model | pixels | contract | beyond the rule |\n|---|---|---|---|---|\n"
+HEADER = "| family | base model | pixels | contract | interleaved | beyond the rule |\n|---|---|---|---|---|---|\n"
 
 
 def row(name: str) -> str:
@@ -38,13 +39,23 @@ def row(name: str) -> str:
     needs = f"needs {family.needs}" if family.needs else ""
     note = "; ".join(part for part in (quirk, needs) if part)
     if not family.available:
-        return f"| `{name}` | | | not tried here | {note} |\n"
+        return f"| `{name}` | | | not tried here | | {note} |\n"
     with tempfile.TemporaryDirectory() as folder:
         vlm = VLM.from_pretrained(build_family(name, Path(folder)), image_size=family.image_size)
-        failed = [result.clause for result in check_vlm(vlm) if not result.passed]
+        results = {result.clause: result for result in check_vlm(vlm)}
+    failed = [clause for clause, result in results.items() if not result.passed]
     pixels = "its processor, frame by frame" if vlm.calls_processor else "batched"
     verdict = f"fails {', '.join(failed)}" if failed else "pass"
-    return f"| `{name}` | {type(vlm.model).__name__} | {pixels} | {verdict} | {note} |\n"
+    history = interleaved(results["interleaved"].measured)
+    return f"| `{name}` | {type(vlm.model).__name__} | {pixels} | {verdict} | {history} | {note} |\n"
+
+
+def interleaved(measured: str) -> str:
+    """Whether the VLM itself can look back, and else why not, from what its clause measured."""
+    if measured.startswith(REFUSED):
+        reason = measured.removeprefix(f"{REFUSED}history 'interleaved': ").split(":")[0]
+        return f"no, {reason}"
+    return "yes, images again at each step" if measured.endswith(AGAIN) else "yes"
 
 
 def rows(console: Console) -> Iterator[str]:

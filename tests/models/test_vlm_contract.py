@@ -10,6 +10,7 @@ from vlasync.models.quirks import QUIRKS
 from vlasync.models.vlm import VLM
 from vlasync.testing.families import FAMILIES, build_family
 from vlasync.testing.vlm import CLAUSES, check_vlm
+from vlasync.testing.vlm_history import REFUSED
 
 
 def load(name: str, folder: Path) -> VLM:
@@ -24,6 +25,12 @@ def test_a_family_keeps_the_contract(name, tmp_path):
     results = check_vlm(load(name, tmp_path))
     assert [result.clause for result in results] == list(CLAUSES)
     assert [str(result) for result in results if not result.passed] == []
+
+
+@pytest.mark.parametrize("name", ["paligemma", "florence2"])
+def test_a_family_that_reads_in_both_directions_is_refused_as_one_that_carries_history(name, tmp_path):
+    (clause,) = [result for result in check_vlm(load(name, tmp_path)) if result.clause == "interleaved"]
+    assert clause.measured.startswith(f"{REFUSED}history 'interleaved': {name} reads its prompt in both directions")
 
 
 def test_a_quirk_belongs_to_a_family_that_is_tested():
@@ -72,6 +79,11 @@ def teaches_no_vision(vlm, forward):
     return forward
 
 
+def counts_images(vlm, forward):
+    vlm.model.multi_modal_projector.register_forward_hook(lambda _, __, output: output + 0.01 * len(output))
+    return forward
+
+
 def depends_on_the_batch(vlm, forward):
     def broken(fields, attention_mask, pixel_values):
         return forward(fields, attention_mask, pixel_values) + 0.01 * len(pixel_values)
@@ -101,10 +113,11 @@ def differs_when_checkpointed(vlm, forward):
     [
         (leaks_backwards, {"prompt"}),
         (counts_padding, {"padding"}),
-        (sees_one_camera, {"cameras"}),
+        (sees_one_camera, {"cameras", "interleaved"}),
         (forgets_the_order, {"cameras"}),
         (normalises_otherwise, {"pixels"}),
         (teaches_no_vision, {"gradients"}),
+        (counts_images, {"padding", "interleaved"}),
         (depends_on_the_batch, {"padding", "streaming"}),
         (keeps_something_unsaved, {"folder"}),
         (overflows, {"bfloat16"}),

@@ -21,8 +21,8 @@ from vlasync.models.vlm import VLM
 FrameFeatures = Sequence[Mapping[str, Any]]
 """For each of B rollouts, the features of one frame's images, by the fields of the output that has them."""
 
-# Fields of the output that go on into the decoder. The first has features by image, the second by layer and image.
-_FIELDS = ("pooler_output", "deepstack_features")
+# Fields of the output that a forward reads, by image; the last by layer and image. Llama 4 alone reads the second.
+_FIELDS = ("pooler_output", "last_hidden_state", "deepstack_features")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import torch
 
 from vlasync.errors import VlasyncError
 from vlasync.models.features import FrameFeatures, remembered
+from vlasync.models.images import prepare_images
 from vlasync.models.sequence import ActionTokens
 from vlasync.models.vlm import VLM
 
@@ -93,18 +94,23 @@ def require_order(vlm: VLM, tokens: ActionTokens, *, num_images: int, state_size
     Raises:
         VlasyncError: what is read of the first frame depends on the second one.
     """
-    device = tokens.embeddings.device
-    noise = torch.Generator().manual_seed(0)
-    size = (vlm.image_transform.height, vlm.image_transform.width)
-    first, second, other = torch.rand(3, num_images, 3, *size, generator=noise).to(device)
-    state = torch.zeros(2, state_size, device=device)
+    first, second, other = noise_pixels(vlm, 3, num_images=num_images)
+    state = torch.zeros(2, state_size, device=first.device)
     trained = vlm.training
     vlm.eval()
     read, again = (tokens.embed(["go on"], torch.stack([first, later]), state)[0] for later in (second, other))
     vlm.train(trained)
     if (change := float((again - read).abs().max() / read.abs().max())) > _CHANGE:
         raise VlasyncError(
-            f"history 'interleaved': {vlm.model.config.model_type} reads its prompt in both directions (another later "
-            f"frame changes what is read of an earlier one by {change:.0e}), so it would be trained on the future; use "
+            f"history 'interleaved': {vlm.model.config.model_type} reads its prompt in both directions: what it reads "
+            f"of a frame changes by {change:.0e} with the next one, so it would be trained on the future; use "
             "'policy_head' or a VLM that reads causally"
         )
+
+
+def noise_pixels(vlm: VLM, frames: int, *, num_images: int) -> torch.Tensor:
+    """Images of noise, the same at every call, as the VLM wants them: `[N, I, 3, h, w]`."""
+    transform = vlm.image_transform
+    shape = (frames * num_images, 3, transform.height, transform.width)
+    images = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return prepare_images(images.to(vlm.model.device), transform).unflatten(0, (frames, num_images))

@@ -46,8 +46,8 @@ def cut_prompt(write: WritePrompt, sentence: str, num_images: int) -> PromptPiec
     stop = min(_common(prompt, longer), start + num_images * image)
     if not _repeats(prompt, longer, start, stop, num_images):
         raise VlasyncError(
-            f"history 'interleaved': this VLM's processor writes {num_images + 1} images in another way than one more "
-            f"behind {num_images}, so that frames cannot follow one another; use 'policy_head'"
+            f"history 'interleaved': the processor writes {num_images + 1} images in another way than one more behind "
+            f"{num_images}: frames cannot follow one another; use 'policy_head'"
         )
     closing = min(_common(prompt, write("", num_images), from_end=True), len(prompt) - stop)
     text = joined([prompt.part(0, start), prompt.part(stop, len(prompt) - closing)])

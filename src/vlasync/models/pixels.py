@@ -52,7 +52,7 @@ class PixelArgument:
             values = values[:, self.source]
         if self.constant is not None:
             values = torch.where(self.constant.isnan(), values, self.constant)
-        return values.reshape(len(pixels) * self.shape[0], *self.shape[1:])
+        return values.reshape(len(pixels) * self.shape[0], *self.shape[1:]).contiguous()  # as processors give it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vlasync.errors import VlasyncError
 from vlasync.models.folder import load_vla, save_vla
 from vlasync.models.heads.lstm import LSTMHeadConfig
 from vlasync.models.images import prepare_images
@@ -29,11 +28,10 @@ from vlasync.models.tuning import Tuning, tuned_parts
 from vlasync.models.vla import VLA, VLAConfig
 from vlasync.models.vlm import VLM
 from vlasync.spec import Camera, Normalization, SyncSpec
+from vlasync.testing.clause import TOLERANCE, BrokenClauseError, ClauseResult, difference, require_equal
 from vlasync.testing.families import SENTENCES
+from vlasync.testing.vlm_history import frames_follow_one_another
 from vlasync.types import Batch
-
-TOLERANCE = 1e-5
-"""Largest difference of hidden states that should be equal, relative to the largest of them (or to 1)."""
 
 _CAMERAS = ("static", "gripper")
 _WINDOW = 3
@@ -41,28 +39,6 @@ _PIXEL_TOLERANCE = 1e-4  # float32 normalisation in torch against numpy; a grey 
 _BFLOAT16_TOLERANCE = (
     0.5  # what random weights and sharp attention make of 8 bits of mantissa; nonsense differs by more
 )
-
-
-class BrokenClauseError(VlasyncError):
-    """A clause of the contract does not hold; the message says what was measured."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClauseResult:
-    """What came of one clause.
-
-    Attributes:
-        clause: its name, a key of `CLAUSES`.
-        passed: whether it holds.
-        measured: what was measured, or why it does not hold, in words.
-    """
-
-    clause: str
-    passed: bool
-    measured: str
-
-    def __str__(self) -> str:
-        return f"{'pass' if self.passed else 'FAIL'}  {self.clause}: {self.measured}"
 
 
 def check_vlm(vlm: VLM, *, seed: int = 0) -> tuple[ClauseResult, ...]:
@@ -124,10 +100,10 @@ def pixels_are_the_processors(vla: VLA) -> str:
     got = vla.vlm.image_arguments(_pixels(vla, frames))
     if odd := [name for name in expected.keys() | got.keys() if _shape(expected, name) != _shape(got, name)]:
         raise BrokenClauseError(f"other arguments or shapes: {', '.join(odd)}")
-    difference = max(float((got[name].cpu().double() - value.double()).abs().max()) for name, value in expected.items())
-    if difference > _PIXEL_TOLERANCE:
-        raise BrokenClauseError(f"differ by {difference:.1e}")
-    return "by the processor itself, frame by frame" if vla.vlm.calls_processor else f"within {difference:.0e}, batched"
+    largest = max(float((got[name].cpu().double() - value.double()).abs().max()) for name, value in expected.items())
+    if largest > _PIXEL_TOLERANCE:
+        raise BrokenClauseError(f"differ by {largest:.1e}")
+    return "by the processor itself, frame by frame" if vla.vlm.calls_processor else f"within {largest:.0e}, batched"
 
 
 @torch.no_grad()
@@ -142,7 +118,7 @@ def prompt_is_unchanged(vla: VLA) -> str:
         hidden = vla.vlm(tokens.fields, tokens.attention_mask, pixels)
     fields = {name: value[None] for name, value in vla.vlm.prompt(SENTENCES[1], len(_CAMERAS)).fields.items()}
     plain = vla.vlm(fields, torch.ones_like(fields["input_ids"]), pixels)
-    return _require_equal(hidden[:, : plain.shape[1]], plain)
+    return require_equal(hidden[:, : plain.shape[1]], plain)
 
 
 @torch.no_grad()
@@ -151,7 +127,7 @@ def padding_and_batch_mates(vla: VLA) -> str:
     frames = _frames(vla, SENTENCES)
     together = _embed(vla, frames)
     alone = [_embed(vla, frames.rows(slice(row, row + 1))) for row in range(len(SENTENCES))]
-    return _require_equal(together, torch.cat(alone))
+    return require_equal(together, torch.cat(alone))
 
 
 @torch.no_grad()
@@ -165,7 +141,7 @@ def cameras_reach_the_token(vla: VLA) -> str:
         "gripper": {"static": static, "gripper": 255 - gripper},
         "order": {"static": gripper, "gripper": static},
     }
-    moved = {name: _difference(_embed(vla, replace(frames, images=images)), read) for name, images in others.items()}
+    moved = {name: difference(_embed(vla, replace(frames, images=images)), read) for name, images in others.items()}
     if deaf := [name for name, change in moved.items() if change <= TOLERANCE]:
         raise BrokenClauseError(f"[LRN] does not see: {', '.join(deaf)}")
     return ", ".join(f"{name} {change:.0e}" for name, change in moved.items())
@@ -194,7 +170,7 @@ def saved_equals_loaded(vla: VLA) -> str:
     with tempfile.TemporaryDirectory() as folder:
         save_vla(vla, Path(folder) / "vla")
         loaded = load_vla(Path(folder) / "vla")
-    return _require_equal(_embed(loaded, frames), _embed(vla, frames))
+    return require_equal(_embed(loaded, frames), _embed(vla, frames))
 
 
 @torch.no_grad()
@@ -208,7 +184,7 @@ def streaming_equals_window(vla: VLA) -> str:
         images = {name: images[:, frame] for name, images in batch.images.items()}
         stream, prediction = vla.step(stream, images, batch.state[:, frame], batch.sentences)
         poses.append(prediction.pose)
-    return _require_equal(torch.stack(poses, dim=1), window.pose)
+    return require_equal(torch.stack(poses, dim=1), window.pose)
 
 
 def bfloat16_runs(vla: VLA) -> str:
@@ -222,10 +198,10 @@ def bfloat16_runs(vla: VLA) -> str:
             coarse = _embed(vla, frames).float()
     if not all(bool(gradient.isfinite().all()) for gradient in gradients.values()):
         raise BrokenClauseError("gradients are not finite")
-    difference = float((coarse - exact).norm() / exact.norm())
-    if not difference < _BFLOAT16_TOLERANCE:
-        raise BrokenClauseError(f"hidden states differ from float32 by {difference:.1%}")
-    return f"within {difference:.1%} of float32"
+    departure = float((coarse - exact).norm() / exact.norm())
+    if not departure < _BFLOAT16_TOLERANCE:
+        raise BrokenClauseError(f"hidden states differ from float32 by {departure:.1%}")
+    return f"within {departure:.1%} of float32"
 
 
 def checkpointing_equals_plain(vla: VLA) -> str:
@@ -241,7 +217,7 @@ def checkpointing_equals_plain(vla: VLA) -> str:
         vla.eval()
     if plain.keys() != again.keys():
         raise BrokenClauseError(f"gradients of {len(plain.keys() ^ again.keys())} parameters come or go")
-    worst = max(_difference(again[one], plain[one]) for one in plain)
+    worst = max(difference(again[one], plain[one]) for one in plain)
     if worst > TOLERANCE:
         raise BrokenClauseError(f"gradients differ by {worst:.1e}")
     return f"within {worst:.0e}"
@@ -256,6 +232,7 @@ CLAUSES: Mapping[str, Callable[[VLA], str]] = {
     "gradients": gradients_reach_what_is_tuned,
     "folder": saved_equals_loaded,
     "streaming": streaming_equals_window,
+    "interleaved": frames_follow_one_another,
     "bfloat16": bfloat16_runs,
     "checkpointing": checkpointing_equals_plain,
 }
@@ -336,15 +313,3 @@ def _gradients(vla: VLA) -> dict[nn.Parameter, torch.Tensor]:
 
 def _shape(arguments: Mapping[str, torch.Tensor], name: str) -> tuple[int, ...] | None:
     return tuple(arguments[name].shape) if name in arguments else None
-
-
-def _difference(got: torch.Tensor, expected: torch.Tensor) -> float:
-    """Largest difference, relative to the largest value or to 1."""
-    return float((got - expected).abs().max() / expected.abs().max().clamp(min=1.0))
-
-
-def _require_equal(got: torch.Tensor, expected: torch.Tensor) -> str:
-    difference = _difference(got, expected)
-    if not difference <= TOLERANCE:
-        raise BrokenClauseError(f"differ by {difference:.1e}")
-    return f"within {difference:.0e}"
