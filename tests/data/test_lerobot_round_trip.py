@@ -42,6 +42,7 @@ def make_episode(length: int, *spans: tuple[int, int], clock: bool = False) -> E
         frame_index=np.arange(length) + 1000 * length,
         language=tuple(LanguageSpan(first=a, last=b, sentence=f"words {a}", task=f"task {b}") for a, b in spans),
         timestamps=random.normal(size=length) if clock else None,
+        scene_name="AB"[length % 2] if length > 5 else None,
     )
 
 
@@ -67,6 +68,7 @@ def write(
 
 def assert_same_numbers(found: Episode, expected: Episode) -> None:
     assert (found.name, found.spec, found.language) == (expected.name, expected.spec, expected.language)
+    assert found.scene_name == expected.scene_name
     for stream in ("state", "actions", "scene", "frame_index", "timestamps"):
         ours, theirs = getattr(found, stream), getattr(expected, stream)
         assert (ours is None) == (theirs is None), stream
@@ -152,7 +154,7 @@ def test_the_folder_has_every_file_and_column_of_the_format(tmp_path: Path) -> N
     parts = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
     expected |= {f"videos/{key}/{part}" for key in cameras for part in parts}
     expected |= {f"stats/{key}/{name}" for key in [*cameras, *vectors, *bookkeeping] for name in NAMES}
-    assert set(episodes.column_names) == expected | {"vlasync/name", "vlasync/language"}
+    assert set(episodes.column_names) == expected | {"vlasync/name", "vlasync/scene_name", "vlasync/language"}
     stats = json.loads((folder / "meta/stats.json").read_text())
     assert {key: set(found) for key, found in stats.items()} == {
         key: set(NAMES) for key in [*cameras, *vectors, *bookkeeping]

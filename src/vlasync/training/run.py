@@ -9,8 +9,9 @@ from pathlib import Path
 
 from vlasync.actions.normalization import Normalizer
 from vlasync.actions.representations import Representation, represent
+from vlasync.data.convert import Conversion, convert
 from vlasync.data.open import open_dataset
-from vlasync.data.store import Store, create_store, write_shard
+from vlasync.data.store import Store
 from vlasync.data.windows import Windows, split_episodes
 from vlasync.errors import CheckpointError
 from vlasync.files import whole_folder, write_text
@@ -18,7 +19,7 @@ from vlasync.models.folder import save_vla
 from vlasync.models.parts import parts_table, trainable_table
 from vlasync.models.tiny import Family, TinySize, build_tiny_vlm
 from vlasync.models.vla import VLA, VLAConfig, build_vla
-from vlasync.progress import console, stage
+from vlasync.progress import console
 from vlasync.spec import NormalizationKind
 from vlasync.training.trainer import Trainer, TrainingConfig, start_accelerator
 
@@ -118,17 +119,11 @@ def open_windows(config: RunConfig, data: Path, run: Path) -> tuple[Windows, Win
 
 
 def as_store(data: Path, target: Path) -> Store:
-    """`data` itself if it is a training store; else its episodes, copied into one at `target` once."""
+    """`data` itself if it is a training store; else its episodes, converted into one at `target` once."""
     episodes = open_dataset(data)
     if isinstance(episodes, Store):
         return episodes
-    create_store(target, episodes[0].spec)
-    with stage("import", len(episodes)) as bar:
-        for number, episode in enumerate(episodes):
-            name = f"{number:05d}"
-            if not (target / "shards" / name).is_dir():
-                write_shard(target, name, [episode])
-            bar.advance(status=episode.name)
+    convert(Conversion(source=data, target=target, to="store"))
     return Store.open(target)
 
 

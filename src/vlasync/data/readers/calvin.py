@@ -11,21 +11,19 @@ Everything is lazy: an episode's numbers are read when the episode is, its pixel
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlasync.data.dataset import Dataset, Outline
 from vlasync.data.readers.declared import read_declared, sizes
+from vlasync.data.readers.npz_frame import NpzFrame
 from vlasync.data.readers.object_array import read_object_array
-from vlasync.errors import DatasetError, NotFiniteError
+from vlasync.errors import DatasetError
 from vlasync.spec import Camera, SyncSpec
 from vlasync.types import Episode, LanguageSpan
 
@@ -70,9 +68,7 @@ def read_calvin(path: Path | str) -> CalvinSplit:
     folder = Path(path)
     bounds = _read_bounds(folder)
     first_file = frame_file(folder, int(bounds[0, 0]))
-    with _OpenFrame(first_file) as frame:
-        cameras = frame.cameras()
-    spec = _read_spec(folder / SPEC_FILE, SyncSpec.CALVIN.replace(cameras=cameras))
+    spec = _read_spec(folder / SPEC_FILE, SyncSpec.CALVIN.replace(cameras=NpzFrame(first_file).cameras()))
     return CalvinSplit(folder, spec, bounds, _read_language(folder, bounds), _read_scenes(folder, bounds))
 
 
@@ -144,93 +140,17 @@ class _FrameImages:
             chosen = self.files[index]
             images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
             for image, file in zip(images, chosen, strict=True):
-                image[:] = self._read(file)
+                image[:] = NpzFrame(file).image(self.name, self.camera)
             return images
-        return self._read(self.files[index])
-
-    def _read(self, file: Path) -> NDArray[np.uint8]:
-        with _OpenFrame(file) as frame:
-            frame.require_image(self.name, self.camera)
-            return frame.array(f"rgb_{self.name}")
-
-
-class _OpenFrame:
-    """One frame's npz; every failure to read it names file and key."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        try:
-            self._archive = zipfile.ZipFile(file)
-        except FileNotFoundError as error:
-            raise DatasetError(f"{file}: not found, though ep_start_end_ids.npy counts this frame") from error
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DatasetError(f"{file}: cut short or no npz file ({error}); copy or record it again") from error
-
-    def __enter__(self) -> _OpenFrame:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._archive.close()
-
-    def array(self, key: str) -> NDArray[Any]:
-        """The array stored as `key`."""
-        try:
-            with self._archive.open(f"{key}.npy") as stream:
-                return np.lib.format.read_array(stream, allow_pickle=False)
-        except KeyError as error:
-            raise DatasetError(f"{self.file}: has no key `{key}`; it has {self._keys()}") from error
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise DatasetError(f"{self.file}: key `{key}` cannot be read ({error}); copy or record it again") from error
-
-    def vector(self, key: str, length: int) -> NDArray[np.float64]:
-        """The finite vector stored as `key`, of this length."""
-        array = self.array(key)
-        if array.shape != (length,) or array.dtype.kind not in "fiu":
-            raise DatasetError(f"{self.file}: `{key}` is {array.dtype} {array.shape}, expected numbers ({length},)")
-        if not np.isfinite(array).all():
-            raise NotFiniteError(f"{self.file}: `{key}` has NaN or infinite numbers; leave this episode out")
-        return array.astype(np.float64)
-
-    def cameras(self) -> dict[str, Camera]:
-        """Every colour camera of this frame with its size; tactile images have six channels and are left out."""
-        found = {}
-        for name in (key.removeprefix("rgb_") for key in self._keys() if key.startswith("rgb_")):
-            shape = self._image_shape(name)
-            if len(shape) == 3 and shape[2] == 3:
-                up = SyncSpec.CALVIN.cameras[name].up if name in SyncSpec.CALVIN.cameras else "world +z"
-                found[name] = Camera(height=shape[0], width=shape[1], up=up)
-        return found
-
-    def require_image(self, name: str, camera: Camera) -> None:
-        """The image has the size of the dataset's first frame; reads its header only."""
-        got, expected = self._image_shape(name), (camera.height, camera.width, 3)
-        if got != expected:
-            raise DatasetError(f"{self.file}: `rgb_{name}` has shape {got}, expected {expected} as in the first frame")
-
-    def _keys(self) -> list[str]:
-        return [name.removesuffix(".npy") for name in self._archive.namelist()]
-
-    def _image_shape(self, name: str) -> tuple[int, ...]:
-        key = f"rgb_{name}"
-        try:
-            with self._archive.open(f"{key}.npy") as stream:
-                np.lib.format.read_magic(stream)
-                shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-        except KeyError as error:
-            raise DatasetError(f"{self.file}: has no key `{key}`; it has {self._keys()}") from error
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise DatasetError(f"{self.file}: key `{key}` cannot be read ({error}); copy or record it again") from error
-        if dtype != np.uint8:
-            raise DatasetError(f"{self.file}: `{key}` is {dtype}, expected uint8")
-        return shape
+        return NpzFrame(self.files[index]).image(self.name, self.camera).copy()
 
 
 def _read_vectors(file: Path, cameras: Mapping[str, Camera]) -> tuple[NDArray[np.float64], ...]:
     """The vectors of a frame in the order of `_VECTORS`; its images are there and of the right size."""
-    with _OpenFrame(file) as frame:
-        for name, camera in cameras.items():
-            frame.require_image(name, camera)
-        return tuple(frame.vector(key, length) for key, length in _VECTORS.items())
+    frame = NpzFrame(file)
+    for name, camera in cameras.items():
+        frame.require_image(name, camera)
+    return tuple(frame.vector(key, length) for key, length in _VECTORS.items())
 
 
 def _read_spec(file: Path, calvin: SyncSpec) -> SyncSpec:

@@ -30,6 +30,7 @@ from vlasync.data.readers.lerobot_info import (
     ACTION,
     OWN_LANGUAGE,
     OWN_NAME,
+    OWN_SCENE,
     SCENE,
     SOURCE_FRAME,
     SOURCE_TIMESTAMP,
@@ -129,6 +130,7 @@ class LeRobotFolder(Dataset):
             frame_index=rows.numbers(SOURCE_FRAME if SOURCE_FRAME in info.vectors else "index").astype(np.int64),
             language=self._language(number, rows),
             timestamps=self._clock(rows, timestamps),
+            scene_name=row.get(OWN_SCENE),
         )
 
     def _rows(self, number: int) -> Rows:

@@ -31,8 +31,8 @@ SCENE = "scene_obs"
 SOURCE_FRAME, SOURCE_TIMESTAMP = "source_frame_index", "source_timestamp"
 """The number of a frame and the recorder's clock, where demonstrations came with them: LeRobot's are counted anew."""
 
-OWN_NAME, OWN_LANGUAGE = "vlasync/name", "vlasync/language"
-"""Columns of `meta/episodes`: an episode's name, and its sentences with their spans, which may overlap."""
+OWN_NAME, OWN_SCENE, OWN_LANGUAGE = "vlasync/name", "vlasync/scene_name", "vlasync/language"
+"""Columns of `meta/episodes`: an episode's name and scene, and its sentences with their spans, which may overlap."""
 
 
 _DEPTH_FLAGS = ("is_depth_map", "video.is_depth_map")

@@ -18,6 +18,7 @@ from vlasync.data.readers.lerobot_info import (
     IMAGES,
     OWN_LANGUAGE,
     OWN_NAME,
+    OWN_SCENE,
     STATE,
     VIDEO_PATH,
 )
@@ -57,6 +58,7 @@ def episode_table(plan: LeRobotPlan, part: Part, episodes: Sequence[Episode]) ->
             "dataset_from_index": first,
             "dataset_to_index": first + len(episode),
             OWN_NAME: episode.name,
+            OWN_SCENE: episode.scene_name,
             OWN_LANGUAGE: [vars(span) for span in episode.language],
         }
         for what in ("data", "meta/episodes"):
@@ -74,8 +76,10 @@ def episode_table(plan: LeRobotPlan, part: Part, episodes: Sequence[Episode]) ->
         rows.append(row)
         first += len(episode)
     table = pa.Table.from_pylist(rows)
-    spans = pa.array([row[OWN_LANGUAGE] for row in rows], pa.list_(_SPAN))
-    return table.set_column(table.column_names.index(OWN_LANGUAGE), OWN_LANGUAGE, spans)
+    # Where all rows hold nothing, a type cannot be told from them, and the files of all parts must agree.
+    for key, type in ((OWN_LANGUAGE, pa.list_(_SPAN)), (OWN_SCENE, pa.string())):
+        table = table.set_column(table.column_names.index(key), key, pa.array([row[key] for row in rows], type))
+    return table
 
 
 def sampled_images(episode: Episode, camera: str) -> NDArray[np.uint8]:
