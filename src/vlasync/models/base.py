@@ -41,7 +41,7 @@ class Base:
         if not Path(source).is_dir():
             return cls(source=str(source), sha256=sha256)
         base, home = Path(source).resolve(), folder.resolve()
-        near = base.is_relative_to(home.parents[:2][-1])  # above run/untrained, and run/ itself of run/checkpoints/<step>
+        near = base.is_relative_to(home.parents[:2][-1])  # the run's own of run/checkpoints/<step>
         return cls(source=os.path.relpath(base, home) if near else str(base), sha256=sha256)
 
     def load(self, folder: Path, *, processor: Path, attention: Attention, image_size: tuple[int, int] | None) -> VLM:
