@@ -9,7 +9,7 @@ from made_up import CLEAN
 
 from vlasync.checks.audit import audit
 from vlasync.checks.findings import Curves, Evidence, Pictures, Problem
-from vlasync.checks.report.audit_report import AuditReport
+from vlasync.checks.report.audit_report import AuditReport, readable
 from vlasync.checks.report.page import write_page
 
 LINES = Curves(
@@ -89,3 +89,10 @@ def test_text_of_a_dataset_is_never_markup(written):
 
 def test_a_report_without_anything_is_a_page(written):
     assert written(AuditReport(problems=(), parts=())).tags
+
+
+def test_what_stands_within_another_value_is_bracketed():
+    assert readable({"lag": 0, "at": [0.12345, None]}) == "lag: 0, at: (0.123, not told)"
+    assert readable({"static": {"episodes": 2, "not": ["a", "b"]}, "gripper": 1}) == (
+        "static: (episodes: 2, not: (a, b)), gripper: 1"
+    )

@@ -130,16 +130,20 @@ def looked_at(report: AuditReport) -> str:
 
 
 def readable(value: Any) -> str:
-    """A number with few digits, a mapping or a list on one line."""
+    """A number with few digits, a mapping or a list on one line; in brackets where it stands within another."""
+
+    def within(item: Any) -> str:
+        return f"({readable(item)})" if isinstance(item, Mapping | list | tuple) else readable(item)
+
     match value:
         case None:
             return "not told"
         case float():
             return f"{value:.3g}"
         case Mapping():
-            return ", ".join(f"{name}: {readable(item)}" for name, item in value.items())
+            return ", ".join(f"{name}: {within(item)}" for name, item in value.items())
         case list() | tuple():
-            return ", ".join(map(readable, value))
+            return ", ".join(map(within, value))
     return str(value)
 
 
