@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.markup import escape
@@ -134,7 +134,7 @@ def train(
         vlasync train tiny-kosmos2-lstm --data task_D_D --run runs/tiny
         vlasync train demo --data runs/demo/data --run runs/again --steps 500
         vlasync train demo --data runs/demo/data --run runs/tcp --actions tcp_relative
-        vlasync train demo --data runs/demo/data --run runs/flow --head flow
+        vlasync train demo --data runs/demo/data --run runs/flow --head flow --history interleaved
         vlasync train kosmos2-lstm --data task_D_D --run runs/lora --tuning lora --lora-rank 32
         accelerate launch -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos
 
@@ -241,6 +241,26 @@ def vlm(
     return 0 if report.passed else 1
 
 
+def export(run: Positional[Path], out: Positional[Path], *, merge: bool = False) -> int:
+    """Make a run's policy stand alone: one folder with all weights, the VLM's among them, and nothing of the training.
+
+    For example:
+
+        vlasync export runs/demo policies/table
+        vlasync export runs/lora policies/lora --merge
+
+    Args:
+        run: a run folder (its newest checkpoint) or one checkpoint.
+        out: folder to write; it must not exist.
+        merge: fold LoRA's updates into the weights, which act as before and need no LoRA any more.
+    """
+    from vlasync.models.export import export_policy
+
+    export_policy(run, out, merge=merge)
+    console.print(f"exported: {out}; `Policy.load({str(out)!r})` acts with it")
+    return 0
+
+
 def declare(data: Positional[Path], *, options: Annotated[DeclareOptions, tyro.conf.arg(name="")] = NOTHING_NEW) -> int:
     """Say what the numbers of a dataset mean, where its own files do not: a LeRobot folder has to be told.
 
@@ -282,26 +302,6 @@ def convert(
         options: how to convert.
     """
     return run_convert(source, target, options, console)
-
-
-def export(run: Positional[Path], out: Positional[Path], *, merge: bool = False) -> int:
-    """Make a run's policy stand alone: one folder with all weights, the VLM's among them, and nothing of the training.
-
-    For example:
-
-        vlasync export runs/demo policies/table
-        vlasync export runs/lora policies/lora --merge
-
-    Args:
-        run: a run folder (its newest checkpoint) or one checkpoint.
-        out: folder to write; it must not exist.
-        merge: fold LoRA's updates into the weights, which act as before and need no LoRA any more.
-    """
-    from vlasync.models.export import export_policy
-
-    export_policy(run, out, merge=merge)
-    console.print(f"exported: {out}; `Policy.load({str(out)!r})` acts with it")
-    return 0
 
 
 def convert_checkpoint(

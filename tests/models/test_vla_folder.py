@@ -90,8 +90,8 @@ def test_a_config_with_an_unknown_setting_is_refused(saved):
 
 def test_a_config_of_an_earlier_version_is_told_what_it_lacks(saved):
     config = json.loads((saved / "config.json").read_text())
-    del config["image_size"], config["tuning"]["decoder_layers"], config["head"]["layers"]
+    del config["image_size"], config["tuning"]["decoder_layers"], config["head"]["kind"]
     (saved / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=r"config\.json.*earlier vlasync") as caught:
         load_vla(saved)
-    assert all(words in str(caught.value) for words in ('"image_size": null', "tuning.decoder_layers", "head.layers"))
+    assert all(words in str(caught.value) for words in ('"image_size": null', "tuning.decoder_layers", "head.kind"))

@@ -168,7 +168,7 @@ def _read_config(path: Path) -> tuple[VLAConfig, Base | None]:
 
 
 _NESTED: dict[str, Callable[[Any], Any]] = {
-    "head": lambda raw: head_config(**raw),
+    "head": lambda raw: head_config(**{"kind": "lstm", **raw}),  # once the only kind; _missing names it
     "loss": lambda raw: LossConfig(**raw),
     "tuning": lambda raw: Tuning(**raw),
     "prompt": lambda raw: None if raw is None else PromptLayout(**raw),
