@@ -113,8 +113,8 @@ def check(
         vlasync check --list
 
     Args:
-        data: a training store, a CALVIN split (the folder with the episode_*.npz files), or a folder with training/ and
-            validation/.
+        data: a training store, a CALVIN split (the folder with the episode_*.npz files), a LeRobot v3 folder, or a
+            folder with training/ and validation/.
         options: how to audit, and what to write.
     """
     return run_check(data, options, console)
@@ -140,7 +140,7 @@ def train(
 
     Args:
         recipe: name of a recipe; a wrong name lists them.
-        data: a training store, a CALVIN split, or a folder with training/ and validation/.
+        data: a training store, a CALVIN split, a LeRobot v3 folder, or a folder with training/ and validation/.
         run: run folder for checkpoints, metrics and TensorBoard files.
         options: settings instead of the recipe's.
     """

@@ -232,6 +232,17 @@ def test_what_calvins_layout_cannot_hold_is_one_error_and_other_actions_are_conv
     np.testing.assert_array_equal(before.actions[:, 6], after.actions[:, 6])
 
 
+def test_a_clock_that_calvins_layout_cannot_hold_is_refused_and_a_camera_is_declared(tmp_path: Path) -> None:
+    turned = SPEC.replace(cameras={"wrist": Camera(height=4, width=4, up="hand -y")})
+    episode = make_episode(1, turned)
+    source = make_store(tmp_path / "source", [episode])
+    convert(Conversion(source=source, target=tmp_path / "calvin", to="calvin"))
+    assert_same(tmp_path / "calvin", source, names=False)
+    clocked = make_store(tmp_path / "clocked", [replace(episode, timestamps=np.arange(len(episode)) / 7)])
+    with pytest.raises(DatasetError, match="recorder's timestamps, which CALVIN's layout has no place for"):
+        convert(Conversion(source=clocked, target=tmp_path / "no", to="calvin"))
+
+
 def test_calvin_keeps_frame_numbers_that_it_can_hold(source: Path) -> None:
     outlines = open_dataset(source).outlines()
     assert calvin_numbers(outlines) == [100 + 10 * number for number in range(9)]

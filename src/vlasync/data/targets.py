@@ -11,12 +11,13 @@ from vlasync.actions.handover import HandOver, hand_over
 from vlasync.data.dataset import Dataset, Outline, handed_over
 from vlasync.data.layouts import Layout, VideoCoding
 from vlasync.data.parts import Part
-from vlasync.data.readers.calvin import frame_file
+from vlasync.data.readers.calvin import SPEC_FILE, frame_file, read_calvin
 from vlasync.data.store import create_store, write_shard
 from vlasync.data.writers import lerobot
 from vlasync.data.writers.calvin import FIRST_FRAME, CalvinWriter
 from vlasync.data.writers.lerobot_frames import LeRobotPlan, number_tasks
-from vlasync.errors import SpecMismatchError
+from vlasync.errors import DatasetError, SpecMismatchError
+from vlasync.files import write_text
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode
 
@@ -87,6 +88,11 @@ class CalvinTarget(Target):
         """Write the frames."""
         writer = CalvinWriter(self.folder)
         for number, episode in zip(part.episodes, episodes, strict=True):
+            if episode.timestamps is not None:
+                raise DatasetError(
+                    f"{episode.name}: has a recorder's timestamps, which CALVIN's layout has no place for; use "
+                    "`--to store` or `--to lerobot`"
+                )
             writer.append(episode, first_frame=self.first_frames[number])
 
     def finish(self, parts: Sequence[Part], dataset: Dataset) -> None:
@@ -95,6 +101,8 @@ class CalvinTarget(Target):
         for number, episode in enumerate(dataset):
             writer.append(handed_over(episode, self.taken), first_frame=self.first_frames[number])
         writer.finish()
+        if read_calvin(self.folder).spec != self.taken.target:  # cameras that are mounted or stored otherwise
+            write_text(self.folder / SPEC_FILE, self.taken.target.to_json())
 
 
 @dataclass(frozen=True, kw_only=True)
