@@ -9,9 +9,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from vlasync.envs.playtable import PlayTable
+from vlasync.envs.playtable.arm import NEUTRAL
 from vlasync.envs.playtable.control import ARM_JOINTS, InverseKinematics, TargetPose
 from vlasync.envs.playtable.model import load_model
-from vlasync.envs.playtable.starts import NEUTRAL
 from vlasync.spec import SyncSpec
 
 X, YAW, WIDTH = 0, 5, 6

@@ -10,8 +10,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from vlasync.envs.playtable import PlayTable
+from vlasync.envs.playtable.arm import NEUTRAL
 from vlasync.envs.playtable.expert import Expert
-from vlasync.envs.playtable.starts import NEUTRAL, sample_start
+from vlasync.envs.playtable.starts import sample_start
 from vlasync.envs.playtable.tasks import BLOCKS
 from vlasync.errors import VlasyncError
 from vlasync.spec import Camera, SyncSpec

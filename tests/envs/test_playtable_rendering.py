@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vlasync.envs.playtable import PlayTable
-from vlasync.envs.playtable.starts import NEUTRAL
+from vlasync.envs.playtable.arm import NEUTRAL
 from vlasync.spec import Camera
 
 VISIBLE = 60

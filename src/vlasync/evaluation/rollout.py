@@ -99,7 +99,7 @@ def rollout(
     policy: Actor, env: PlayTable, trial: Trial, *, max_steps: int, execution: Execution = FIRST_ACTION
 ) -> Outcome:
     """Run one trial from its start; see `drive`."""
-    robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed))
+    robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed), env.layout)
     observation, _ = env.reset(robot_obs=robot_obs, scene_obs=scene_obs)
     outcome, _ = drive(
         policy,
@@ -169,7 +169,7 @@ def drive(
 
 def replay(env: PlayTable, trial: Trial, executed: NDArray[np.float64]) -> dict[str, NDArray[np.uint8]]:
     """The images of a trial again; see `film`."""
-    robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed))
+    robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed), env.layout)
     observation, _ = env.reset(robot_obs=robot_obs, scene_obs=scene_obs)
     return film(env, observation, executed)[0]
 

@@ -83,7 +83,7 @@ def demonstrate(
     Returns:
         The episode, which ends with the action that achieves the task, or None if the expert failed.
     """
-    robot_obs, scene_obs = sample_start(task, rng)
+    robot_obs, scene_obs = sample_start(task, rng, env.layout)
     words = sentence(task, "training", rng)
     raw, _ = env.reset(robot_obs=robot_obs, scene_obs=scene_obs)
     log = _attempt(env, Observation(**raw), task, _draw_bursts(perturbation, max_steps, rng))
@@ -102,7 +102,7 @@ def demonstrate(
 
 def _attempt(env: PlayTable, first: Observation, task: str, bursts: NDArray[np.float64]) -> _Log:
     """Run the expert until the task is achieved; where `bursts [N, 6]` is not NaN it replaces the expert's motion."""
-    expert, start = Expert(task), env.snapshot()
+    expert, start = Expert(task, env.layout), env.snapshot()
     observations, commands, success = [first], [], False
     disturbed = ~np.isnan(bursts[:, 0])
     for burst, disturb in zip(bursts, disturbed, strict=True):

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from vlasync.actions.frames import increments
 from vlasync.envs.playtable import PlayTable
+from vlasync.envs.playtable.arm import NEUTRAL
 from vlasync.envs.playtable.expert import Expert
 from vlasync.envs.playtable.instructions import sentence
 from vlasync.envs.playtable.possible import possible_tasks
-from vlasync.envs.playtable.starts import NEUTRAL, sample_start
+from vlasync.envs.playtable.starts import sample_start
 from vlasync.envs.playtable.tasks import Snapshot, achieved
 from vlasync.recording.frames import write_episode
 from vlasync.recording.labels import find_labels
@@ -57,7 +58,7 @@ def play(
     Returns:
         The episode, with a sentence for each task of `tasks` that was achieved, on purpose or not.
     """
-    robot_obs, scene_obs = sample_start(tasks[int(rng.integers(len(tasks)))], rng)
+    robot_obs, scene_obs = sample_start(tasks[int(rng.integers(len(tasks)))], rng, env.layout)
     recorder = _Recorder(env, frames)
     recorder.start(robot_obs, scene_obs)
     played: Counter[str] = Counter()
@@ -115,7 +116,7 @@ class _Recorder:
 
     def attempt(self, task: str, max_steps: int) -> bool:
         """Let the expert act until the task is achieved, time is over or the arm is blocked; whether it succeeded."""
-        expert, start = Expert(task), self.snapshots[-1]
+        expert, start = Expert(task, self._env.layout), self.snapshots[-1]
         for _ in range(max_steps):
             if self.full or self._blocked():
                 break

@@ -19,12 +19,13 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from vlasync.envs.playtable.arm import NEUTRAL
+from vlasync.envs.playtable.block_places import calvin_blocks
 from vlasync.envs.playtable.contacts import ContactReader
 from vlasync.envs.playtable.control import ARM_JOINTS, FINGER_JOINTS, FINGER_OPEN_M, InverseKinematics, TargetPose
 from vlasync.envs.playtable.layouts import DEFAULT_SCENE, find_layout
 from vlasync.envs.playtable.model import load_model
 from vlasync.envs.playtable.rendering import CameraRenderer
-from vlasync.envs.playtable.starts import NEUTRAL, calvin_blocks
 from vlasync.envs.playtable.tasks import BLOCKS, Snapshot
 from vlasync.errors import VlasyncError
 from vlasync.spec import Camera, SyncSpec

@@ -1,23 +1,10 @@
-"""Sentences for the tasks that the play table's expert demonstrates.
-
-`TRAINING` sentences accompany demonstrations. `HELD_OUT` sentences are for evaluation: no demonstration carries them,
-but their words are known from training sentences, so that they test understanding rather than spelling. All are
-vlasync's own; CALVIN's evaluation sentences stay unseen.
-"""
+"""Sentences for what is done with drawer, sliding door, button and switch."""
 
 from __future__ import annotations
 
-import difflib
-from typing import Literal
+from collections.abc import Mapping
 
-import numpy as np
-
-from vlasync.envs.playtable.tasks import BLOCKS
-from vlasync.errors import VlasyncError
-
-Split = Literal["training", "held_out"]
-
-_TRAINING = {
+TRAINING: Mapping[str, tuple[str, ...]] = {
     "open_drawer": (
         "open the drawer",
         "pull the drawer open",
@@ -115,8 +102,9 @@ _TRAINING = {
         "slide the switch down until the bulb is off",
     ),
 }
+"""Sentences that accompany demonstrations, by task."""
 
-_HELD_OUT = {
+HELD_OUT: Mapping[str, tuple[str, ...]] = {
     "open_drawer": (
         "get the drawer to come out",
         "take the drawer handle and open the drawer",
@@ -166,89 +154,4 @@ _HELD_OUT = {
         "get the bulb off with the switch",
     ),
 }
-
-_TRAINING_LIFT = (
-    "lift the {color} block",
-    "lift the {color} block off the table",
-    "pick up the {color} block",
-    "pick the {color} block up from the table",
-    "take the {color} block and raise it",
-    "grab the {color} block and lift it up",
-    "raise the {color} block",
-    "get the {color} block off the table",
-    "take hold of the {color} block and pick it up",
-    "the {color} block should be in the air",
-)
-
-_HELD_OUT_LIFT = (
-    "grab the {color} block and raise it off the table",
-    "pick the {color} block up",
-    "take the {color} block and lift it into the air",
-    "raise the {color} block from the table",
-)
-
-_TRAINING_PUSH = (
-    "push the {color} block to the {side}",
-    "push the {color} block {side}wards",
-    "slide the {color} block to the {side}",
-    "move the {color} block over to the {side}",
-    "shift the {color} block {side}",
-    "drag the {color} block to the {side}",
-    "slide the {color} block along the table to the {side}",
-    "the {color} block should be further {side}",
-    "take the {color} block {side}wards across the table",
-    "make the {color} block go {side}",
-)
-
-_HELD_OUT_PUSH = (
-    "slide the {color} block over to the {side}",
-    "move the {color} block {side}wards",
-    "push the {color} block across the table to the {side}",
-    "shift the {color} block further to the {side}",
-)
-
-
-def _with_blocks(
-    sentences: dict[str, tuple[str, ...]], lift: tuple[str, ...], push: tuple[str, ...]
-) -> dict[str, tuple[str, ...]]:
-    """`sentences` and the block tasks, whose sentences differ in color and side alone."""
-    complete = dict(sentences)
-    for color in BLOCKS:
-        complete[f"lift_{color}_block_table"] = tuple(text.format(color=color) for text in lift)
-        for side in ("left", "right"):
-            complete[f"push_{color}_block_{side}"] = tuple(text.format(color=color, side=side) for text in push)
-    return complete
-
-
-TRAINING: dict[str, tuple[str, ...]] = _with_blocks(_TRAINING, _TRAINING_LIFT, _TRAINING_PUSH)
-"""Sentences that accompany demonstrations, by task."""
-
-HELD_OUT: dict[str, tuple[str, ...]] = _with_blocks(_HELD_OUT, _HELD_OUT_LIFT, _HELD_OUT_PUSH)
 """Sentences that no demonstration carries, by task."""
-
-DEMONSTRATED_TASKS: tuple[str, ...] = tuple(TRAINING)
-"""Tasks with sentences, starts and an expert."""
-
-
-def require_demonstrated(task: str) -> None:
-    """Raise `VlasyncError` with the nearest names unless `task` is one of `DEMONSTRATED_TASKS`."""
-    if task not in TRAINING:
-        near = difflib.get_close_matches(task, DEMONSTRATED_TASKS, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "choose one of " + ", ".join(DEMONSTRATED_TASKS)
-        raise VlasyncError(f"task {task!r}: no such task on the play table; {hint}")
-
-
-def sentence(task: str, split: Split, rng: np.random.Generator) -> str:
-    """One of the sentences that ask for `task`, drawn evenly.
-
-    Args:
-        task: one of `DEMONSTRATED_TASKS`.
-        split: `training` for demonstrations, `held_out` for evaluation.
-        rng: source of the draw.
-
-    Raises:
-        VlasyncError: there is no such task; the message suggests the nearest names.
-    """
-    require_demonstrated(task)
-    sentences = (TRAINING if split == "training" else HELD_OUT)[task]
-    return sentences[rng.integers(len(sentences))]
