@@ -63,6 +63,14 @@ class Peeking(LSTMHead):
         return super().read(embeddings) + super().read(embeddings[:, -1:])
 
 
+class Clinging(LSTMHead):
+    """Looks back whatever its window is."""
+
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
+        self.history = max(2, shape.window_size)
+
+
 class Forgetful(LSTMHead):
     """Reads half of its window when streaming."""
 
@@ -161,6 +169,7 @@ class Unsaved(FCHead):
 BROKEN = {
     Flat: "chunks_have_their_shape",
     Forgetful: "streaming_equals_windowed",
+    Clinging: "a_window_of_one_frame_is_a_frame",
     Remembering: "a_step_depends_on_its_stream_alone",
     Peeking: "the_future_does_not_matter",
     Noisy: "acting_is_not_random",

@@ -3,11 +3,14 @@
 import re
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from vlasync.models.heads import kinds
 from vlasync.models.heads.kinds import HEADS, head_config
+from vlasync.models.history import History
+from vlasync.models.sequence import Readout
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "heads.md").read_text(encoding="utf-8")
 
@@ -35,4 +38,11 @@ def test_an_entry_point_is_found_by_name(names, monkeypatch):
 
 
 def test_the_guide_names_every_head():
-    assert set(re.findall(r"^\| `(\w+)` \| [a-z]", GUIDE, flags=re.MULTILINE)) == set(HEADS)
+    first_table = GUIDE[: GUIDE.index("## ")]
+    assert set(re.findall(r"^\| `(\w+)` \| [a-z]", first_table, flags=re.MULTILINE)) == set(HEADS)
+
+
+def test_the_guide_names_every_history_and_readout():
+    section = GUIDE[GUIDE.index("## Histories") : GUIDE.index("## What all of them keep")]
+    assert re.findall(r"^\| `(\w+)`", section, flags=re.MULTILINE) == list(get_args(History))
+    assert all(f"`{name}`" in section or f'"{name}"' in section for name in get_args(Readout))

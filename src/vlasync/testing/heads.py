@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 
@@ -35,6 +35,8 @@ _SHAPES = (
     _SHAPE,
     HeadShape(embedding_size=16, latent=1, window_size=1, chunk_size=1),
     HeadShape(embedding_size=16, latent=1, window_size=3, chunk_size=5, pose_size=9),
+    HeadShape(embedding_size=16, latent=3, window_size=32, chunk_size=2),
+    HeadShape(embedding_size=16, latent=1, window_size=2, chunk_size=50),
 )
 _ROWS = 4
 _LOSS = LossConfig(gripper_weight=1.0)
@@ -54,7 +56,7 @@ def check_head(config: HeadConfig) -> None:
 
 
 def chunks_have_their_shape(config: HeadConfig) -> None:
-    """Windows of one frame and of several, chunks of one action and of several, any latent, any rotation."""
+    """Windows of 1 to 32 frames, chunks of 1 to 50 actions, any latent, any rotation."""
     for shape in _SHAPES:
         head = _build(config, shape)
         with torch.no_grad():
@@ -80,6 +82,18 @@ def streaming_equals_windowed(config: HeadConfig) -> None:
         stream, streamed = head.step(stream, embeddings[:, frame])
         inner = ChunkPrediction(pose=whole.pose[:, frame], gripper=whole.gripper[:, frame])
         _assert_equal(streamed, inner, f"frame {frame} of one window, streamed against windowed")
+
+
+@torch.no_grad()
+def a_window_of_one_frame_is_a_frame(config: HeadConfig) -> None:
+    """Built for windows of one frame, a head reads each of several by itself, as histories without it want it."""
+    head = _build(config, replace(_SHAPE, window_size=1))
+    embeddings = _embeddings(_SHAPE)
+    together = head(embeddings)
+    for frame in range(_SHAPE.window_size):
+        alone = _last(head(embeddings[:, frame : frame + 1]))
+        ours = ChunkPrediction(pose=together.pose[:, frame], gripper=together.gripper[:, frame])
+        _assert_equal(ours, alone, f"frame {frame} of several against itself alone")
 
 
 @torch.no_grad()
@@ -212,6 +226,7 @@ HEAD_CLAUSES: Mapping[str, Callable[[HeadConfig], None]] = {
     for clause in (
         chunks_have_their_shape,
         streaming_equals_windowed,
+        a_window_of_one_frame_is_a_frame,
         a_step_depends_on_its_stream_alone,
         the_future_does_not_matter,
         acting_is_not_random,
