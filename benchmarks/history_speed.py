@@ -49,10 +49,10 @@ def measure(vla: VLA) -> tuple[float, float]:
         for name, camera in vla.spec.cameras.items()
     }
     state = torch.zeros(1, window, vla.spec.state_size)
+    newest = {name: image[:, -1] for name, image in images.items()}
     stream = vla.init_stream(1)
-    for frame in range(window):
-        newest = {name: image[:, frame] for name, image in images.items()}
-        stream, _ = vla.step(stream, newest, state[:, frame], [SENTENCE])
+    for _ in range(window):
+        stream, _ = vla.step(stream, newest, state[:, -1], [SENTENCE])
     step = median(lambda: vla.step(stream, newest, state[:, -1], [SENTENCE]))
     return step, median(lambda: vla.embed_windows(images, state, [SENTENCE]))
 
