@@ -27,6 +27,11 @@ class Actor(Protocol):
         """What the numbers of its observations and actions mean."""
         ...
 
+    @property
+    def memory(self) -> int:
+        """Frames that a prediction looks back on, its own included."""
+        ...
+
     def reset(self, instruction: str) -> None:
         """Begin a new task."""
         ...
@@ -147,9 +152,10 @@ def drive(
     start = env.snapshot()
     executed, predicted, clipped, success = [], [], 0.0, False
     while len(executed) < max_steps and not success:
-        chunk = policy.predict(Observation(**observation))  # also where no chunk is due: its history has no gaps
-        if plan.due:
-            plan.take(handed.apply(chunk.actions, observation["state"], commanded=env.target_pose))
+        if plan.due or policy.memory > 1:  # a history has no gaps
+            chunk = policy.predict(Observation(**observation))
+            if plan.due:
+                plan.take(handed.apply(chunk.actions, observation["state"], commanded=env.target_pose))
         predicted.append(plan.ahead)
         planned = plan.next()
         action = np.clip(planned, -bound, bound)

@@ -22,13 +22,13 @@ def table() -> PlayTable:
 
 def test_the_expert_solves_chains(chains, table):
     for chain in chains:
-        outcomes = run_chain(ExpertActor(), table, chain, max_steps=120, execution=FIRST_ACTION)
+        outcomes = run_chain(ExpertActor("D"), table, chain, max_steps=120, execution=FIRST_ACTION)
         assert [outcome.success for outcome in outcomes] == [True, True, True], chain.tasks
 
 
 def test_nothing_is_reset_between_tasks(chains, table):
     chain = chains[0]
-    outcomes = run_chain(ExpertActor(), table, chain, max_steps=120, execution=FIRST_ACTION)
+    outcomes = run_chain(ExpertActor("D"), table, chain, max_steps=120, execution=FIRST_ACTION)
     end = table.snapshot()
     robot, scene = initial_observation(chain.state)
     table.reset(robot_obs=robot, scene_obs=scene)
@@ -42,14 +42,14 @@ def test_a_chain_ends_with_the_first_task_that_fails(chains, table):
     confused = dataclasses.replace(
         chain, instructions=(chain.instructions[0], protocol_sentence("turn_on_lightbulb"), chain.instructions[2])
     )
-    outcomes = run_chain(ExpertActor(), table, confused, max_steps=60, execution=FIRST_ACTION)
+    outcomes = run_chain(ExpertActor("D"), table, confused, max_steps=60, execution=FIRST_ACTION)
     assert [outcome.success for outcome in outcomes] == [True, False]
     assert outcomes[1].steps == 60
 
 
 def test_a_chain_does_not_depend_on_what_ran_before(chains, table):
-    fresh = run_chain(ExpertActor(), PlayTable(cameras={}), chains[1], max_steps=120, execution=FIRST_ACTION)
-    actor = ExpertActor()
+    fresh = run_chain(ExpertActor("D"), PlayTable(cameras={}), chains[1], max_steps=120, execution=FIRST_ACTION)
+    actor = ExpertActor("D")
     for chain in (chains[2], chains[0]):
         run_chain(actor, table, chain, max_steps=120, execution=FIRST_ACTION)
     again = run_chain(actor, table, chains[1], max_steps=120, execution=FIRST_ACTION)
@@ -59,11 +59,11 @@ def test_a_chain_does_not_depend_on_what_ran_before(chains, table):
 
 def test_what_is_executed_is_asked_for(chains, table):
     with pytest.raises(VlasyncError, match="open_loop:2: the policy predicts 1 actions"):
-        run_chain(ExpertActor(), table, chains[0], max_steps=9, execution=Execution(kind="open_loop", steps=2))
+        run_chain(ExpertActor("D"), table, chains[0], max_steps=9, execution=Execution(kind="open_loop", steps=2))
 
 
 def test_a_film_shows_each_task_that_was_begun(chains, table):
-    outcomes = run_chain(ExpertActor(), table, chains[0], max_steps=120, execution=FIRST_ACTION)
+    outcomes = run_chain(ExpertActor("D"), table, chains[0], max_steps=120, execution=FIRST_ACTION)
     end = table.snapshot()
     filmed = PlayTable(cameras={"static": Camera(height=48, width=48)})
     recordings = film_chain(filmed, chains[0], outcomes)

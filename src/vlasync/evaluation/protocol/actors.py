@@ -7,6 +7,7 @@ from typing import Literal
 
 from vlasync.envs.playtable.expert import Expert
 from vlasync.envs.playtable.instructions import DEMONSTRATED_TASKS
+from vlasync.envs.playtable.layouts import find_layout
 from vlasync.errors import CheckpointError
 from vlasync.evaluation.protocol.chain import protocol_sentence
 from vlasync.runs import latest_checkpoint
@@ -37,14 +38,16 @@ class ExpertActor:
     """The expert of whichever task a sentence of the protocol asks for."""
 
     spec = SyncSpec.CALVIN.replace(cameras={})
+    memory = 1
 
-    def __init__(self) -> None:
+    def __init__(self, scene: str) -> None:
         self._tasks = {protocol_sentence(task): task for task in DEMONSTRATED_TASKS}
+        self._layout = find_layout(scene)
         self._expert: Expert | None = None
 
     def reset(self, instruction: str) -> None:
         """Take up the task that the sentence asks for."""
-        self._expert = Expert(self._tasks[instruction])
+        self._expert = Expert(self._tasks[instruction], self._layout)
 
     def predict(self, observation: Observation) -> ActionChunk:
         """A chunk of the one action that the expert takes now."""

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+import torch
+
 from vlasync.errors import VlasyncError
 from vlasync.evaluation.protocol.actors import driver_folder
 from vlasync.evaluation.protocol.chain import plan_chains
@@ -19,6 +21,9 @@ from vlasync.progress import console
 from vlasync.runs import timed
 
 RESULTS_NAME = "results.json"
+
+GPU_BATCH = 16
+"""Predictions per batch on a GPU, where nothing else is said."""
 
 
 def evaluate_chains(run: Path, options: ProtocolOptions, *, max_steps: int | None, workers: int) -> Path | None:
@@ -43,6 +48,7 @@ def evaluate_chains(run: Path, options: ProtocolOptions, *, max_steps: int | Non
         shard=parse_shard(options.shard),
         workers=workers,
         filmed=options.videos,
+        batch=options.batch if options.batch is not None else (GPU_BATCH if torch.cuda.is_available() else 0),
     )
     chains = plan_chains(options.chains, swapped=options.policy == "swapped")
     with timed(run, "evaluate"):
@@ -88,5 +94,6 @@ def _command(config: ProtocolConfig, chains: int) -> str:
     words = [f"vlasync evaluate {config.run} --protocol calvin --chains {chains} --scene {config.scene}"]
     words += [] if config.driver == "trained" else [f"--policy {config.driver}"]
     words += [] if config.execution == FIRST_ACTION else [f"--execute {config.execution}"]
+    words += [f"--batch {config.batch}"] if config.batch else []
     words += [] if config.max_steps == MAX_STEPS else [f"--max-steps {config.max_steps}"]
     return " ".join(words)

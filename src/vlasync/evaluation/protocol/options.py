@@ -21,6 +21,8 @@ class ProtocolOptions:
             one, which sees the simulator's state.
         execute: first (action of each chunk), open_loop:<steps>, ensemble or ensemble:<decay>.
         shard: calvin: i/n runs every n-th chain from the i-th (0 to n - 1), for one of n machines with one run folder.
+        batch: calvin: predictions that one policy makes together for all workers, on the GPU if there is one; 0: each
+            worker has a policy of its own, on the CPU. By default 16 where there is a GPU, else 0.
         videos: calvin: numbers of chains (0 to 999) to show.
     """
 
@@ -30,4 +32,5 @@ class ProtocolOptions:
     policy: Literal["trained", "untrained", "swapped", "expert"] = "trained"
     execute: str = "first"
     shard: str = "0/1"
+    batch: int | None = None
     videos: tuple[int, ...] = (0, 1, 2, 3)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -10,9 +12,11 @@ from pathlib import Path
 import torch
 
 from vlasync.envs.playtable import PlayTable
+from vlasync.envs.playtable.instructions import DEMONSTRATED_TASKS
 from vlasync.errors import VlasyncError
 from vlasync.evaluation.protocol.actors import Driver, ExpertActor
-from vlasync.evaluation.protocol.chain import PlannedChain, run_chain
+from vlasync.evaluation.protocol.batching import RemotePolicy, ServerAddress, serve
+from vlasync.evaluation.protocol.chain import PlannedChain, protocol_sentence, run_chain
 from vlasync.evaluation.protocol.outcomes import ChainOutcome, keep, kept
 from vlasync.evaluation.rollout import Actor
 from vlasync.execution import FIRST_ACTION, Execution
@@ -39,6 +43,8 @@ class ProtocolConfig:
         shard: `(i, n)`: run the chains whose number leaves the remainder i when divided by n, for one of n machines.
         workers: simulator processes; the outcomes do not depend on it.
         filmed: numbers of chains whose actions are kept, for videos.
+        batch: predictions that one policy makes together, on a GPU if there is one; 0: each worker has a policy of its
+            own, on the CPU.
     """
 
     run: Path
@@ -50,20 +56,23 @@ class ProtocolConfig:
     shard: tuple[int, int] = (0, 1)
     workers: int = 2
     filmed: tuple[int, ...] = ()
+    batch: int = 0
 
     def __post_init__(self) -> None:
         index, count = self.shard
         if not 0 <= index < count:
             raise VlasyncError(f"shard: got {index}/{count}; expected i/n with i from 0 to n - 1")
-        for name in ("max_steps", "workers"):
-            if getattr(self, name) < 1:
-                raise VlasyncError(f"{name}: got {getattr(self, name)}; expected at least 1")
+        for name, least in (("max_steps", 1), ("workers", 1), ("batch", 0)):
+            if getattr(self, name) < least:
+                raise VlasyncError(f"{name}: got {getattr(self, name)}; expected at least {least}")
 
     @property
     def folder(self) -> Path:
         """Where the outcomes lie; its name says all that decides them, so none is taken for another's."""
         who = self.driver if self.checkpoint is None else f"{self.driver}@{self.checkpoint.name}"
-        return self.run / "chains" / f"{who}_{self.scene}_{self.execution.file_name}_{self.max_steps}"
+        # Batches of another shape, and other devices, round otherwise.
+        batched = f"_{_device().type}-{self.batch}" if self.batch and self.checkpoint is not None else ""
+        return self.run / "chains" / f"{who}_{self.scene}_{self.execution.file_name}_{self.max_steps}{batched}"
 
 
 def run_chains(config: ProtocolConfig, chains: Sequence[PlannedChain]) -> list[ChainOutcome]:
@@ -86,21 +95,21 @@ def run_chains(config: ProtocolConfig, chains: Sequence[PlannedChain]) -> list[C
     done = _kept_outcomes(config, chains)
     index, count = config.shard
     missing = [chain for chain in chains if chain.index % count == index and chain.index not in done]
-    with stage("evaluate", len(missing) + len(done)) as bar:
+    with stage("evaluate", len(missing) + len(done)) as bar, _server(config) as address:
         bar.advance(len(done), status=running_averages(list(done.values())))
-        for outcome in results_of(partial(_run_chain, config), missing, workers=config.workers):
+        for outcome in results_of(partial(_run_chain, config, address), missing, workers=config.workers):
             done[outcome.index] = outcome
             bar.advance(status=running_averages(list(done.values())))
     return list(_kept_outcomes(config, chains).values())  # other shards may have come to their end meanwhile
 
 
 def running_averages(outcomes: Sequence[ChainOutcome]) -> str:
-    """The average length so far and the shares of chains with at least 1 to 5 tasks solved."""
+    """The average length so far, and the percentage of chains with at least 1 to 5 tasks solved."""
     if not outcomes:
         return ""
     lengths = [outcome.solved for outcome in outcomes]
-    shares = " ".join(f"{sum(length >= least for length in lengths) / len(lengths):.0%}" for least in range(1, 6))
-    return f"average length {sum(lengths) / len(lengths):.2f}, at least 1..5: {shares}"
+    shares = " ".join(f"{100 * sum(length >= least for length in lengths) / len(lengths):.0f}" for least in range(1, 6))
+    return f"average length {sum(lengths) / len(lengths):.2f} ({shares} %)"
 
 
 def _kept_outcomes(config: ProtocolConfig, chains: Sequence[PlannedChain]) -> dict[int, ChainOutcome]:
@@ -109,19 +118,39 @@ def _kept_outcomes(config: ProtocolConfig, chains: Sequence[PlannedChain]) -> di
     return {outcome.index: outcome for outcome in found if outcome is not None}
 
 
-def _run_chain(config: ProtocolConfig, chain: PlannedChain) -> ChainOutcome:
+@contextmanager
+def _server(config: ProtocolConfig) -> Iterator[ServerAddress | None]:
+    """The policy that all workers share, where they do."""
+    if not config.batch or config.checkpoint is None:
+        yield None
+        return
+    policy = Policy.load(config.checkpoint, device=_device())
+    # Of all tasks, not of these chains alone: the shape of a batch must not depend on which chains are run.
+    sentences = [protocol_sentence(task) for task in DEMONSTRATED_TASKS]
+    with serve(policy, rows=config.batch, sentences=sentences) as address:
+        yield address
+
+
+def _device() -> torch.device:
+    """The GPU of this process, if there is one; processes on one machine are numbered by `LOCAL_RANK`."""
+    return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu")
+
+
+def _run_chain(config: ProtocolConfig, address: ServerAddress | None, chain: PlannedChain) -> ChainOutcome:
     """In a worker: run one chain and keep its outcome."""
     torch.set_num_threads(1)  # as many workers as processors: more threads would only wait for one another
-    policy = _actor(config.checkpoint)
+    policy = _actor(config.checkpoint, address, config.scene)
     env = _table(config.scene, tuple(policy.spec.cameras.items()))
     outcomes = run_chain(policy, env, chain, max_steps=config.max_steps, execution=config.execution)
     return keep(config.folder, chain, outcomes, with_actions=chain.index in config.filmed)
 
 
 @cache
-def _actor(checkpoint: Path | None) -> Actor:
+def _actor(checkpoint: Path | None, address: ServerAddress | None, scene: str) -> Actor:
     """Who drives in this process, loaded once."""
-    return ExpertActor() if checkpoint is None else Policy.load(checkpoint, device="cpu")
+    if address is not None:
+        return RemotePolicy(address)
+    return ExpertActor(scene) if checkpoint is None else Policy.load(checkpoint, device="cpu")
 
 
 @cache
