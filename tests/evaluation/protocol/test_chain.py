@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from vlasync.envs.playtable import PlayTable
+from vlasync.envs.playtable.instructions import HELD_OUT
+from vlasync.envs.playtable.tasks import TASKS
 from vlasync.errors import VlasyncError
-from vlasync.evaluation.chains import initial_observation
+from vlasync.evaluation.chains import calvin_chains, initial_observation
 from vlasync.evaluation.protocol.actors import ExpertActor
-from vlasync.evaluation.protocol.chain import protocol_sentence, run_chain
+from vlasync.evaluation.protocol.chain import plan_chains, protocol_sentence, run_chain
 from vlasync.evaluation.protocol.films import film_chain
 from vlasync.execution import FIRST_ACTION, Execution
 from vlasync.spec import Camera
+from vlasync.types import ActionChunk, Observation
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +75,40 @@ def test_a_film_shows_each_task_that_was_begun(chains, table):
     assert recordings[1].task == "2 of 3: turn_on_led"
     np.testing.assert_array_equal(filmed.snapshot().scene_obs, end.scene_obs)
     filmed.close()
+
+
+def test_every_chain_of_calvin_has_its_sentences():
+    plain, swapped = plan_chains(12), plan_chains(12, swapped=True)
+    assert [(planned.state, list(planned.tasks)) for planned in plain] == calvin_chains(12)
+    assert [planned.index for planned in plain] == list(range(12))
+    for ours, theirs in zip(plain, swapped, strict=True):
+        assert ours.instructions == tuple(HELD_OUT[task][0] for task in ours.tasks)
+        assert (ours.tasks, ours.state) == (theirs.tasks, theirs.state)
+        assert all(said != asked for said, asked in zip(theirs.instructions, ours.instructions, strict=True))
+    assert swapped == plan_chains(12, swapped=True)
+
+
+def test_every_task_has_a_sentence_of_its_own():
+    assert len({protocol_sentence(task) for task in TASKS}) == len(TASKS) == 34
+
+
+class CountingActor(ExpertActor):
+    """The expert with a memory to be declared, which counts how often it is asked."""
+
+    def __init__(self, memory: int) -> None:
+        super().__init__("D")
+        self.memory = memory
+        self.asked = 0
+
+    def predict(self, observation: Observation) -> ActionChunk:
+        self.asked += 1
+        chunk = super().predict(observation)
+        return dataclasses.replace(chunk, actions=chunk.actions.repeat(4, axis=0))
+
+
+@pytest.mark.parametrize(("memory", "share"), [(1, 3), (8, 1)])
+def test_between_chunks_only_a_policy_with_a_memory_is_shown_frames(memory, share, chains, table):
+    actor = CountingActor(memory)
+    open_loop = Execution(kind="open_loop", steps=3)
+    outcomes = run_chain(actor, table, chains[0], max_steps=30, execution=open_loop)
+    assert actor.asked == sum(-(-outcome.steps // share) for outcome in outcomes)
