@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from vlasync.cli import main
 from vlasync.compat.robovlms.convert import convert_checkpoint
 from vlasync.errors import CheckpointError, VlasyncError
+from vlasync.models.folder import load_vla
+from vlasync.models.images import prepare_images
 from vlasync.policy import Policy
 from vlasync.types import Observation
 
@@ -35,31 +36,39 @@ def rollout(run, kosmos):
         )
 
 
-@pytest.fixture
-def pil(monkeypatch):
-    """Images resized by PIL, as the original does; torch's resize is off by one grey level in 0.5 % of the pixels."""
-
-    def resize(images, size, interpolation):
-        assert interpolation == "bicubic"
-        pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
-        resized = np.stack([np.array(picture.resize(size, Image.Resampling.BICUBIC)) for picture in pictures])
-        return torch.from_numpy(resized).permute(0, 3, 1, 2).float()
-
-    monkeypatch.setattr("vlasync.models.images._resize", resize)
-
-
-@pytest.mark.usefixtures("pil")
 def test_twenty_frames_of_its_evaluation_give_its_actions(converted, kosmos):
     with np.load(kosmos / "wrapper_io.npz") as recorded:
         np.testing.assert_allclose(rollout(converted, kosmos), recorded["final_action"], atol=1e-5)
 
 
-def test_the_resize_of_vlasync_changes_the_actions_by_less_than_a_micrometre(converted, kosmos):
+@torch.no_grad()
+def test_what_the_model_says_before_scaling_is_its(converted, kosmos):
+    vla = load_vla(converted / "checkpoints/0000000")
     with np.load(kosmos / "wrapper_io.npz") as recorded:
-        np.testing.assert_allclose(rollout(converted, kosmos), recorded["final_action"], atol=5e-5)  # 1.0 is 2 cm
+        frames = torch.from_numpy(recorded["rgb_static"]).permute(0, 3, 1, 2)
+        sentence, raw = str(recorded["lang"]), torch.from_numpy(recorded["raw_action"]).flatten(1, 2)
+        shift, shifted = (
+            float(recorded["gripper_bias_shift"]),
+            torch.from_numpy(recorded["raw_action_shift"]).flatten(1, 2),
+        )
+    stream = vla.init_stream(1)
+    for frame, wanted, wanted_shifted in zip(frames, raw, shifted, strict=True):
+        stream, prediction = vla.step(stream, {"static": frame[None]}, torch.zeros(1, 15), [sentence])
+        said = torch.cat([prediction.pose, prediction.gripper.unsqueeze(-1)], -1)
+        torch.testing.assert_close(said, wanted, atol=1e-5, rtol=0)
+        said[..., -1] += shift
+        torch.testing.assert_close(said, wanted_shifted, atol=1e-5, rtol=0)
 
 
-@pytest.mark.usefixtures("pil")
+def test_images_are_its_to_the_last_bit(converted, kosmos):
+    spec = load_vla(converted / "checkpoints/0000000").spec
+    with np.load(kosmos / "wrapper_io.npz") as recorded:
+        frames = torch.from_numpy(recorded["rgb_static"]).permute(0, 3, 1, 2)
+        theirs = recorded["pixels_28"]
+    ours = prepare_images(frames, spec.image_transform)[:, :, ::28, ::28]
+    np.testing.assert_allclose(ours, theirs[:, 0, 0], atol=1e-6)  # of float32 around 1; a grey level is 0.015
+
+
 def test_its_gripper_opens_and_closes_here_as_there(kosmos, tmp_path):
     weights = load_file(kosmos / "state_dict.safetensors")
     with np.load(kosmos / "wrapper_io.npz") as recorded:

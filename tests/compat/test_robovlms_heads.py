@@ -53,6 +53,8 @@ def test_losses_and_gradient_of_the_input_are_its(golden, suffix):
     loss = head.loss(embeddings, target, LOSS)
     close(loss.pose, theirs[f"loss_arm{suffix}"])
     close(loss.gripper, theirs[f"loss_gripper{suffix}"])
+    right = (head(embeddings).gripper > 0) == target.gripper_open
+    close(right[target.mask].float().mean(), theirs[f"acc_gripper{suffix}"])
     if not suffix:
         loss.total.backward()
         close(loss.total, theirs["total"])

@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from vlasync.models.images import prepare_images, transform_of
+from vlasync.models.images import PIL_BACKEND, prepare_images, transform_of
 from vlasync.models.vlm import VLM
 from vlasync.spec import ImageTransform
 
@@ -25,6 +28,17 @@ def test_pixels_equal_those_of_the_vlms_own_processor(tiny_folder, size):
     level = 1 / 255 / min(transform.std)
     assert (got - expected).abs().max() <= (1e-5 if size == 32 else 2 * level)
     assert (got - expected).abs().mean() <= 0.1 * level
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+def test_where_the_spec_says_so_pil_resizes(interpolation):
+    transform = dataclasses.replace(PLAIN, height=31, interpolation=interpolation, backend=PIL_BACKEND)
+    images = torch.randint(0, 256, (2, 3, 50, 70), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    got = prepare_images(images, transform)
+    for image, pixels in zip(images, got, strict=True):
+        picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+        expected = np.asarray(picture.resize((20, 31), getattr(Image.Resampling, interpolation.upper())))
+        assert np.array_equal(pixels.permute(1, 2, 0).numpy().round(), expected)
 
 
 def test_a_shift_moves_the_whole_image_and_repeats_its_border():

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from PIL import Image
 from torch.nn import functional
 from transformers.image_utils import PILImageResampling
 
 from vlasync.spec import ImageTransform
+
+PIL_BACKEND = "pil"
+"""An `ImageTransform.backend`: PIL itself resizes, bit for bit, one image after the other on the CPU. For models that
+were trained with it and whose actions are to be theirs; torch differs by one grey level in some pixels."""
 
 # torch has no Lanczos filter; its antialiased bicubic is the closest one.
 _INTERPOLATION: dict[int, Literal["bilinear", "bicubic", "nearest"]] = {
@@ -75,21 +81,33 @@ def prepare_images(
     if shift_px:
         images = _shift(images, shift_px, frames_per_shift, generator)
     size = (transform.height, transform.width)
-    pixels = images.float() if images.shape[-2:] == size else _resize(images, size, transform.interpolation)
+    pixels = images.float() if images.shape[-2:] == size else _resize(images, transform)
     mean = torch.tensor(transform.mean, device=images.device).view(3, 1, 1)
     std = torch.tensor(transform.std, device=images.device).view(3, 1, 1)
     return pixels.sub_(255.0 * mean).div_(255.0 * std)  # (pixels / 255 - mean) / std
 
 
-def _resize(images: torch.Tensor, size: tuple[int, int], interpolation: str) -> torch.Tensor:
+def _resize(images: torch.Tensor, transform: ImageTransform) -> torch.Tensor:
     """Resize to whole numbers 0..255, as PIL does, which the processors use.
 
     On a CPU torch resizes bytes by PIL's own integer method, seven times faster than floats; other devices resize
     floats, which differ from it by at most one level.
     """
+    size, interpolation = (transform.height, transform.width), transform.interpolation
+    if transform.backend == PIL_BACKEND:
+        return _resize_by_pil(images, size, interpolation)
     source = images if images.device.type == "cpu" else images.float()
     resized = functional.interpolate(source, size, mode=interpolation, antialias=interpolation != "nearest")
     return resized.float().round_().clamp_(0.0, 255.0)
+
+
+def _resize_by_pil(images: torch.Tensor, size: tuple[int, int], interpolation: str) -> torch.Tensor:
+    height, width = size
+    pictures = [Image.fromarray(image) for image in images.permute(0, 2, 3, 1).cpu().numpy()]
+    resized = [
+        np.asarray(picture.resize((width, height), Image.Resampling[interpolation.upper()])) for picture in pictures
+    ]
+    return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).to(images.device).float()
 
 
 def _interpolation(processor: Any) -> Literal["bilinear", "bicubic", "nearest"]:

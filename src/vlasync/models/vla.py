@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,14 +15,14 @@ from vlasync.models.chunks import ChunkPrediction, ChunkTarget
 from vlasync.models.heads.head import HeadConfig, HeadShape, PolicyHead, Stream
 from vlasync.models.heads.lstm import LSTMHeadConfig
 from vlasync.models.history import FrameStream, History, no_frames, read_next, require_order
-from vlasync.models.images import prepare_images
+from vlasync.models.images import PIL_BACKEND, prepare_images
 from vlasync.models.layout import PromptLayout
 from vlasync.models.losses import LossConfig, LossTerms
 from vlasync.models.sequence import ActionTokens, Readout
 from vlasync.models.state import StateEncoder
 from vlasync.models.tuning import Tuning, apply_tuning
 from vlasync.models.vlm import VLM, Attention
-from vlasync.spec import SyncSpec
+from vlasync.spec import ImageTransform, SyncSpec
 from vlasync.types import Batch
 
 
@@ -133,7 +133,8 @@ class VLA(nn.Module):
                 pose_size=spec.action_size - 1,
             )
         )
-        self.spec = spec.replace(image_transform=vlm.image_transform, tokens=self.tokens.layout)
+        self._image_transform = _image_transform(vlm, spec)
+        self.spec = spec.replace(image_transform=self._image_transform, tokens=self.tokens.layout)
 
     def train(self, mode: bool = True) -> VLA:
         """As `nn.Module.train`; a frozen VLM stays in evaluation mode, without dropout."""
@@ -240,13 +241,21 @@ class VLA(nn.Module):
         prepared = [
             prepare_images(
                 images[name],
-                self.vlm.image_transform,
+                self._image_transform,
                 shift_px=self.config.shift_px.get(name, 0) if self.training else 0,
                 frames_per_shift=frames_per_shift,
             )
             for name in self.config.cameras
         ]
         return torch.stack(prepared, dim=1)
+
+
+def _image_transform(vlm: VLM, spec: SyncSpec) -> ImageTransform:
+    """What the VLM expects; resized by PIL where the spec has decided so."""
+    decided = spec.image_transform
+    if decided is None or decided.backend != PIL_BACKEND:
+        return vlm.image_transform
+    return replace(vlm.image_transform, backend=PIL_BACKEND)
 
 
 def _require_cameras(config: VLAConfig, spec: SyncSpec) -> None:

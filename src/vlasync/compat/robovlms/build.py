@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from transformers.models.clip import CLIPImageProcessorPil
 
 from vlasync.compat.robovlms.settings import Settings
 from vlasync.errors import VlasyncError
+from vlasync.models.images import PIL_BACKEND
 from vlasync.models.losses import LossConfig
 from vlasync.models.tuning import Tuning
 from vlasync.models.vla import VLA, VLAConfig
@@ -31,7 +33,9 @@ def build_policy(settings: Settings, vlm: Path | None = None) -> VLA:
     settings.require_followed()
     folder = find_vlm(settings) if vlm is None else vlm
     with torch.random.fork_rng(devices=[]):
-        return VLA(_kosmos(folder, settings.image_size), vla_config(settings), settings.spec()).eval()
+        vlm = _kosmos(folder, settings.image_size)
+        resized_as_there = replace(vlm.image_transform, backend=PIL_BACKEND)
+        return VLA(vlm, vla_config(settings), settings.spec().replace(image_transform=resized_as_there)).eval()
 
 
 def vla_config(settings: Settings) -> VLAConfig:

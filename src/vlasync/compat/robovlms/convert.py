@@ -1,8 +1,7 @@
 """`vlasync convert-checkpoint`: a RoboVLMs checkpoint becomes a run folder that `Policy.load` reads.
 
-In a rollout the policy then does what the original does: the same prompt, window, head and scaling of the actions, and
-the first action of each chunk. One thing differs: images are resized by torch and not by PIL, which changes one pixel
-in 200 by one grey level, and the actions of the model that is measured in the tests by 0.00004.
+In a rollout the policy then does what the original does: the same prompt, images resized by PIL, window, head and
+scaling of the actions, and the first action of each chunk.
 """
 
 from __future__ import annotations

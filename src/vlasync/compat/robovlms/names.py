@@ -18,7 +18,7 @@ _PARTS = {"backbone.": "vlm.model.", "act_head.": "head."}
 _VOCABULARY = "backbone.text_model.lm_head.weight"
 """Kosmos-2's logits over the vocabulary, which the original computes and discards; they share the text embedding."""
 
-_ACTION_TOKEN = "action_token"
+_ACTION_TOKEN, _TOKENS = "action_token", "tokens.embeddings"
 
 
 def load_weights(vla: VLA, weights: Mapping[str, torch.Tensor], *, source: str) -> None:
@@ -33,17 +33,21 @@ def load_weights(vla: VLA, weights: Mapping[str, torch.Tensor], *, source: str) 
         CheckpointError: weights are missing, left over or of another shape; the message lists them.
     """
     ours = {name: tuple(value.shape) for name, value in vla.state_dict().items()}
-    given: dict[str, torch.Tensor] = {}
-    for wrapped, value in weights.items():
-        name = _unwrapped(wrapped)
-        if name == _VOCABULARY or is_constant(name):
-            continue
-        if name == _ACTION_TOKEN:
-            value = value.expand(ours["tokens.embeddings"])  # one token, repeated `latent` times
-        given[_our_name(name)] = value
+    given = weights_by_our_names(weights)
+    if _TOKENS in given:
+        given[_TOKENS] = given[_TOKENS].expand(ours[_TOKENS])  # one token, repeated `latent` times
     theirs = {name: tuple(value.shape) for name, value in given.items()}
     _require_equal(ours, theirs, source)
     vla.load_state_dict(given)
+
+
+def weights_by_our_names(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What a RoboVLMs model has, or what is said of it weight by weight, by the names of a VLA.
+
+    The logits over the vocabulary and the constants of GPT-2 are left out, which a VLA does not have.
+    """
+    named = {_unwrapped(name): value for name, value in weights.items()}
+    return {_our_name(name): value for name, value in named.items() if name != _VOCABULARY and not is_constant(name)}
 
 
 def _unwrapped(name: str) -> str:
@@ -54,7 +58,7 @@ def _unwrapped(name: str) -> str:
 
 def _our_name(name: str) -> str:
     if name == _ACTION_TOKEN:
-        return "tokens.embeddings"
+        return _TOKENS
     for theirs, ours in _PARTS.items():
         if name.startswith(theirs):
             return ours + name.removeprefix(theirs)
