@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vlasync.checks.language.task import TaskCheck
 from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.instructions import DEMONSTRATED_TASKS, TRAINING
 from vlasync.envs.playtable.layouts import LAYOUTS
 from vlasync.envs.playtable.possible import possible_tasks
 from vlasync.envs.playtable.tasks import BLOCKS, CONTACT_PARTNERS, Snapshot, achieved
-from vlasync.recording.labels import MIN_LABEL, WINDOW, find_labels
+from vlasync.recording.labels import LASTING, MIN_LABEL, WINDOW, find_labels
 from vlasync.recording.play import play
 from vlasync.types import Episode
 
@@ -65,6 +66,27 @@ def test_play_covers_most_of_its_frames_with_many_tasks(table):
     assert len({span.task for span in spans}) >= 8
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", LAYOUTS)
+def test_play_in_every_scene_is_labelled_as_the_audit_understands_it(scene):
+    table, check = PlayTable(scene=scene, cameras={}), TaskCheck()
+    tasks = set()
+    for seed in range(2):
+        episode = play(
+            table,
+            DEMONSTRATED_TASKS,
+            np.random.default_rng([seed, 1]),
+            name=f"{scene}{seed}",
+            first_frame=0,
+            frames=600,
+            max_steps=120,
+        )
+        check.look(episode)
+        tasks.update(span.task for span in episode.language)
+    assert check.problems() == []
+    assert len(tasks) >= 12
+
+
 def test_play_is_one_recording_without_a_reset(table):
     episode = played(table, 3)
     steps = np.linalg.norm(np.diff(episode.state[:, :3], axis=0), axis=1)
@@ -115,8 +137,14 @@ def test_labels_reach_back_to_the_last_achievement_or_a_window():
     labels = find_labels([still] * 100 + [opened] * 20 + [both] * 5)
     assert [(label.first, label.last, label.task) for label in labels] == [
         (100 - WINDOW, 99, "move_slider_left"),
-        (100, 119, "turn_on_led"),
+        (100 + LASTING, 119, "turn_on_led"),
     ]
+
+
+def test_what_does_not_last_has_no_label():
+    still, lit = at_rest(), replace(at_rest(), lights=np.array([1, 0], dtype=np.int8))
+    assert find_labels([still] * 20 + [lit] * LASTING + [still] * 20) == []
+    assert [label.last for label in find_labels([still] * 20 + [lit] * (LASTING + 1) + [still] * 20)] == [19]
 
 
 def test_two_tasks_at_once_and_hasty_ones_have_no_label():

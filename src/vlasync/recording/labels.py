@@ -2,7 +2,8 @@
 
 A label ends with the action that achieves a task, and reaches back to the previous achievement, but no further than
 CALVIN's window of 64 frames. Nothing is asked of whoever acted: a task that was achieved by the way is labelled, too.
-Where one action achieves several tasks at once it stays unclear what was meant, and there is no label.
+Where one action achieves several tasks at once it stays unclear what was meant, and there is no label; nor is there one
+for what does not last, such as a block that touches the cabinet's floor while it falls past.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ WINDOW = 64
 
 MIN_LABEL = 8
 """Fewer frames carry no label: they show the end of a movement and not what it is for."""
+
+
+LASTING = 2
+"""So many frames later the task must still be achieved; the next label begins there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +45,16 @@ def find_labels(snapshots: Sequence[Snapshot]) -> list[Label]:
     labels: list[Label] = []
     begin = 0
     for end in range(1, len(snapshots)):
+        if end <= begin:
+            continue
         first = max(begin, end - WINDOW)
-        done = achieved(snapshots[first], snapshots[end]) - achieved(snapshots[first], snapshots[end - 1])
+        start, later = snapshots[first], snapshots[min(end + LASTING, len(snapshots) - 1)]
+        done = achieved(start, snapshots[end]) - achieved(start, snapshots[end - 1])
+        if done:
+            done &= achieved(start, later)
         if not done:
             continue
         if len(done) == 1 and end - first >= MIN_LABEL:
             labels.append(Label(first=first, last=end - 1, task=done.pop()))
-        begin = end
+        begin = end + LASTING
     return labels

@@ -1,7 +1,8 @@
 """Play: the expert does one task after the other without a reset, and the task conditions say afterwards what was done.
 
 The order is left to chance among what is possible at the moment, with what was played least coming first. A task that
-takes too long is left for another one, as a person would.
+takes too long is left for another one, as a person would. A block in the hand is put back on the table now and then, or
+all blocks would end up in the cabinet, where little can be done with them.
 """
 
 from __future__ import annotations
@@ -17,21 +18,34 @@ from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.arm import NEUTRAL
 from vlasync.envs.playtable.expert import Expert
 from vlasync.envs.playtable.instructions import sentence
+from vlasync.envs.playtable.layouts import Layout
 from vlasync.envs.playtable.possible import possible_tasks
 from vlasync.envs.playtable.starts import sample_start
 from vlasync.envs.playtable.tasks import Snapshot, achieved
 from vlasync.recording.frames import write_episode
-from vlasync.recording.labels import find_labels
+from vlasync.recording.labels import LASTING, find_labels
 from vlasync.types import Episode, LanguageSpan, Observation
 
 BLOCKED_LEAD = 0.08
 """Metres from the arm to its target that say that something holds it up; in free motion they stay below 0.04."""
 
-REST_STEPS = 60
-"""At most so many steps for the way back to the neutral pose."""
+GO_STEPS, ARRIVE_STEPS = 60, 5
+"""At most so many steps for a way that is no task, and for the arm to catch up with its target."""
 
-REST_SPEED = 0.5
-"""Share of the highest speed at which it goes there: 0.3 m/s."""
+GO_SPEED = 0.5
+"""Share of the highest speed on such a way: 0.3 m/s."""
+
+PUT_DOWN, NOTHING = "put the block down", "nothing"
+"""What is no task and can be done all the same."""
+
+PUT_DOWN_Y, PUT_DOWN_Z = -0.105, (0.56, 0.478)
+"""Where the TCP puts a block down, m: in front of the door, from above to where the block all but lies on the table."""
+
+PUT_DOWN_ROOM, PLACES_TRIED = 0.12, 20
+"""Distance, m, along x to other blocks and the button that a place should have, and how many are tried."""
+
+HELD_Z = 0.50
+"""Blocks whose centre is higher, m, are not on the table."""
 
 
 def play(
@@ -56,24 +70,25 @@ def play(
         max_steps: the expert turns to another task after this many steps.
 
     Returns:
-        The episode, with a sentence for each task of `tasks` that was achieved, on purpose or not.
+        The episode, with a sentence for each task that was achieved while the expert was about it.
     """
     robot_obs, scene_obs = sample_start(tasks[int(rng.integers(len(tasks)))], rng, env.layout)
     recorder = _Recorder(env, frames)
     recorder.start(robot_obs, scene_obs)
     played: Counter[str] = Counter()
     while not recorder.full:
-        task = _choose(possible_tasks(recorder.snapshots[-1], env.layout) & set(tasks), played, rng)
-        if task is not None:
-            played[task] += 1
-        if task is None or not recorder.attempt(task, max_steps):
+        task = _choose(_options(recorder.snapshots[-1], env.layout, tasks), played, rng)
+        played[task] += 1
+        if task == PUT_DOWN:
+            recorder.put_down(_free_x(recorder.snapshots[-1], env.layout, rng))
+        if task not in tasks or not recorder.attempt(task, max_steps):
             recorder.rest()
     language = tuple(
         LanguageSpan(
             first=label.first, last=label.last, sentence=sentence(label.task, "training", rng), task=label.task
         )
         for label in find_labels(recorder.snapshots)
-        if label.task in tasks
+        if label.task == recorder.doing[label.last]
     )
     return write_episode(
         env,
@@ -85,13 +100,30 @@ def play(
     )
 
 
-def _choose(possible: set[str], played: Counter[str], rng: np.random.Generator) -> str | None:
-    """One of the tasks that were played least, None where there are none."""
-    if not possible:
-        return None
-    fewest = min(played[task] for task in possible)
-    rarest = sorted(task for task in possible if played[task] == fewest)
+def _options(now: Snapshot, layout: Layout, tasks: Sequence[str]) -> set[str]:
+    """What can be done now: some of `tasks`, putting down the block in the hand, or at least nothing."""
+    possible = possible_tasks(now, layout)
+    put_down = {PUT_DOWN} if "place_in_slider" in possible else set()  # which asks for no more than a block in the hand
+    return possible & set(tasks) | put_down or {NOTHING}
+
+
+def _choose(options: set[str], played: Counter[str], rng: np.random.Generator) -> str:
+    """One of the options that were played least."""
+    fewest = min(played[option] for option in options)
+    rarest = sorted(option for option in options if played[option] == fewest)
     return rarest[rng.integers(len(rarest))]
+
+
+def _free_x(now: Snapshot, layout: Layout, rng: np.random.Generator) -> float:
+    """Where on the table a block can be put down: with room for the hand before the button and other blocks, if any."""
+    others = np.append(now.block_pos[:, 0], layout.button_x)
+    # The block in the hand is none of the others; it is up in the air.
+    others = others[np.append(now.block_pos[:, 2] < HELD_Z, True)]
+    places = rng.uniform(*layout.table_blocks_x, size=PLACES_TRIED)
+    apart = np.abs(places[:, None] - others).min(axis=1)
+    return float(
+        places[np.argmax(apart > PUT_DOWN_ROOM)] if (apart > PUT_DOWN_ROOM).any() else places[np.argmax(apart)]
+    )
 
 
 class _Recorder:
@@ -102,6 +134,7 @@ class _Recorder:
         self.observations: list[Observation] = []
         self.snapshots: list[Snapshot] = []
         self.commands: list[NDArray[np.float64]] = []
+        self.doing: list[str] = []
 
     @property
     def full(self) -> bool:
@@ -115,36 +148,53 @@ class _Recorder:
         self.snapshots.append(self._env.snapshot())
 
     def attempt(self, task: str, max_steps: int) -> bool:
-        """Let the expert act until the task is achieved, time is over or the arm is blocked; whether it succeeded."""
+        """Let the expert act until the task is achieved for good, time is over or the arm is blocked.
+
+        Returns:
+            Whether it succeeded.
+        """
         expert, start = Expert(task, self._env.layout), self.snapshots[-1]
+        lasting = 0
         for _ in range(max_steps):
-            if self.full or self._blocked():
+            if self.full or self._blocked() or lasting > LASTING:
                 break
-            self._step(expert.act(self.observations[-1]))
-            if task in achieved(start, self.snapshots[-1]):
-                return True
-        return False
+            self._step(expert.act(self.observations[-1]), task)
+            lasting = lasting + 1 if task in achieved(start, self.snapshots[-1]) else 0
+        return lasting > 0
+
+    def put_down(self, x: float) -> None:
+        """Lower the block in the hand on the table, and let go."""
+        spec, yaw = self._env.sync_spec, self._env.target_pose[5]
+        over, on = (np.array([x, PUT_DOWN_Y, z, *NEUTRAL[3:5], yaw]) for z in PUT_DOWN_Z)
+        self._go(over, spec.gripper_closed)
+        self._go(on, spec.gripper_closed)
+        self._go(on, spec.gripper_open)
 
     def rest(self) -> None:
-        """Open the hand and go back to the neutral pose: a block in the hand falls, and a blocked arm is free again.
+        """Open the hand and go back to the neutral pose: a blocked arm is free again."""
+        self._go(np.array(NEUTRAL[:6]), self._env.sync_spec.gripper_open)
+
+    def _go(self, pose: NDArray[np.float64], gripper: float) -> None:
+        """Bring the arm's target to a pose `[6]`, and let the arm arrive.
 
         The way is that of the target and not of the measured pose: against an obstacle the target runs far ahead.
         """
         spec = self._env.sync_spec
-        for _ in range(REST_STEPS):
-            if self.full:
+        arriving = 0
+        for _ in range(GO_STEPS):
+            if self.full or arriving == ARRIVE_STEPS:
                 return
-            way = increments(self._env.target_pose[None], np.array(NEUTRAL)[None, :6], spec)[0]
-            self._step(np.append(np.clip(way, -REST_SPEED, REST_SPEED), spec.gripper_open))
-            if np.abs(way).max() < REST_SPEED:
-                return
+            way = increments(self._env.target_pose[None], pose[None], spec)[0]
+            self._step(np.append(np.clip(way, -GO_SPEED, GO_SPEED), gripper), NOTHING)
+            arriving += bool(np.abs(way).max() < GO_SPEED)
 
     def _blocked(self) -> bool:
         """Whether the target has run away from an arm that something holds up."""
         return bool(np.linalg.norm(self._env.target_pose[:3] - self.observations[-1].state[:3]) > BLOCKED_LEAD)
 
-    def _step(self, command: NDArray[np.float64]) -> None:
+    def _step(self, command: NDArray[np.float64], doing: str) -> None:
         raw, *_ = self._env.step(command)
         self.observations.append(Observation(**raw))
         self.snapshots.append(self._env.snapshot())
         self.commands.append(command)
+        self.doing.append(doing)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from vlasync.envs.playtable.layouts import Layout
 from vlasync.envs.playtable.tasks import BLOCKS, MIN_DRAWER_TRAVEL, MIN_LIFT, MIN_PUSH, MIN_SLIDER_TRAVEL
@@ -53,6 +54,9 @@ _TABLE_BLOCK_Z = 0.46
 _CABINET_Y = 0.03
 """Blocks on the table cannot come further back (m) than the cabinet's front; those in it lie behind."""
 
+_CABINET_EDGE_Y = 0.0
+"""Blocks further back (m) touch the cabinet's floor, which begins at 0.02, with half their width."""
+
 _DRAWER_Y = -0.14
 """Blocks that fall into the drawer leave the table at its front edge, at -0.18 m."""
 
@@ -66,7 +70,7 @@ def movements(scene: NDArray[np.float64]) -> Movements:
     Blocks go `left` and `right` (along x), `up` and `down`, `turned left` and `turned right`, and `away` in all.
     """
     values = scene.copy()
-    values[:, _YAWS] = np.unwrap(values[:, _YAWS], axis=0)
+    values[:, _YAWS] = _turns(scene)
     values = values[:, _COLUMNS] / _UNITS
     rises = (values - np.minimum.accumulate(values)).max(axis=0).tolist()
     falls = (np.maximum.accumulate(values) - values).max(axis=0).tolist()
@@ -122,7 +126,7 @@ def lies_on(scene: NDArray[np.float64], thing: str) -> str:
 def may_lie_in(scene: NDArray[np.float64], thing: str, place: str) -> bool:
     """Whether a block of `scene [24]` is, or is about to come to rest, in the `slider` (the cabinet) or `drawer`."""
     _, y, z = _centre(scene, thing)
-    return bool(y > _CABINET_Y) if place == "slider" else bool(y < _DRAWER_Y or z < _TABLE_BLOCK_Z - 0.02)
+    return bool(y > _CABINET_EDGE_Y) if place == "slider" else bool(y < _DRAWER_Y or z < _TABLE_BLOCK_Z - 0.02)
 
 
 def is_raised(first: NDArray[np.float64], last: NDArray[np.float64], thing: str) -> bool:
@@ -138,6 +142,13 @@ def is_stacked(scene: NDArray[np.float64]) -> bool:
     low, high = _ABOVE_BLOCK_M
     above = (apart[..., _Z] > low) & (apart[..., _Z] < high)
     return bool((above & (np.linalg.norm(apart[..., :_Z], axis=-1) < _ON_BLOCK_M)).any())
+
+
+def _turns(scene: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each block is turned about the vertical from where it began, `[T, 3]` rad, whichever side it lies on."""
+    angles = [Rotation.from_euler("xyz", scene[:, start + 3 : start + 6]) for start in _BLOCK_COLUMNS.values()]
+    turned = [(turn * turn[0].inv()).as_euler("xyz", suppress_warnings=True)[:, 2] for turn in angles]
+    return np.unwrap(np.stack(turned, axis=1), axis=0)
 
 
 def _centre(scene: NDArray[np.float64], thing: str) -> NDArray[np.float64]:
