@@ -15,7 +15,6 @@ from typing import Any
 import gymnasium
 import mujoco
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
@@ -27,6 +26,7 @@ from vlasync.envs.playtable.layouts import DEFAULT_SCENE, find_layout
 from vlasync.envs.playtable.model import load_model
 from vlasync.envs.playtable.rendering import CameraRenderer
 from vlasync.envs.playtable.tasks import BLOCKS, Snapshot
+from vlasync.envs.spaces import ActionSpace, observation_space, require_action, require_cameras, require_vector
 from vlasync.errors import VlasyncError
 from vlasync.spec import Camera, SyncSpec
 
@@ -39,23 +39,6 @@ BUTTON_PRESSED, SWITCH_ON = 0.010, 0.044
 LIGHT_OFF = (1.0, 1.0, 1.0, 1.0)
 BULB_ON = (1.0, 1.0, 0.0, 1.0)
 LED_ON = (0.0, 1.0, 0.0, 1.0)
-
-
-class ActionSpace(spaces.Box):
-    """Relative actions `[7]` between -1 and +1 whose gripper command is exactly one of these two."""
-
-    def __init__(self) -> None:
-        super().__init__(-1.0, 1.0, (7,), np.float64)
-
-    def sample(self, mask: None = None, probability: None = None) -> NDArray[Any]:
-        """A random action `[7]`."""
-        action = super().sample(mask, probability)
-        action[6] = 1.0 if action[6] > 0 else -1.0
-        return action
-
-    def contains(self, x: Any) -> bool:
-        """Whether `step` takes `x`, and no part of it lies beyond the recorded actions' range."""
-        return super().contains(x) and abs(x[6]) == 1.0
 
 
 class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
@@ -88,8 +71,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         """
         self.layout = find_layout(scene)
         cameras = SyncSpec.CALVIN.cameras if cameras is None else dict(cameras)
-        if unknown := sorted(set(cameras) - set(SyncSpec.CALVIN.cameras)):
-            raise VlasyncError(f"PlayTable: no camera {unknown[0]!r}; there are {', '.join(SyncSpec.CALVIN.cameras)}")
+        require_cameras(cameras, where="PlayTable")
         if render_mode not in (None, "rgb_array") or (render_mode and "static" not in cameras):
             raise VlasyncError(
                 f"PlayTable: render_mode={render_mode!r}; expected 'rgb_array' with a static camera, or None"
@@ -106,15 +88,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         self._button_down = self._switch_on = False
         self._set_state(np.array(NEUTRAL), np.zeros(24))
         self.action_space = ActionSpace()
-        self.observation_space = spaces.Dict(
-            {
-                "images": spaces.Dict(
-                    {name: spaces.Box(0, 255, (size.height, size.width, 3), np.uint8) for name, size in cameras.items()}
-                ),
-                "state": spaces.Box(-np.inf, np.inf, (15,), np.float64),
-                "scene": spaces.Box(-np.inf, np.inf, (24,), np.float64),
-            }
-        )
+        self.observation_space = observation_space(cameras)
 
     def reset(
         self,
@@ -143,11 +117,11 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         given = options or {}
         robot = given.get("robot_obs") if robot_obs is None else robot_obs
         scene = given.get("scene_obs") if scene_obs is None else scene_obs
-        robot = np.array(NEUTRAL) if robot is None else _checked(robot, "robot_obs", 15)
+        robot = np.array(NEUTRAL) if robot is None else require_vector(robot, "robot_obs", 15)
         scene = (
             np.append(np.zeros(6), calvin_blocks(self.np_random, self.layout))
             if scene is None
-            else _checked(scene, "scene_obs", 24)
+            else require_vector(scene, "scene_obs", 24)
         )
         self._set_state(robot, scene)
         return self._observe(), {}
@@ -158,9 +132,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         Raises:
             VlasyncError: the action is not 7 finite numbers, or the gripper command is not -1 or +1.
         """
-        action = _checked(action, "action", 7)
-        if action[6] not in (self.sync_spec.gripper_open, self.sync_spec.gripper_closed):
-            raise VlasyncError(f"action[6] is {action[6]}; the gripper command is exactly -1 (close) or +1 (open)")
+        action = require_action(action, self.sync_spec)
         self._target.move(action, self.sync_spec)
         self._command = float(action[6])
         self._joint_target = self._ik.solve(self._joint_target, self._target.position, self._target.euler)
@@ -279,13 +251,3 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         velocity = np.zeros(6)
         mujoco.mj_objectVelocity(self._model, self._data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0)
         return np.roll(velocity, 3)
-
-
-def _checked(values: NDArray[np.float64], name: str, size: int) -> NDArray[np.float64]:
-    """`values` as float64 `[size]`, or one error that names them."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.shape != (size,) or not np.isfinite(array).all():
-        raise VlasyncError(
-            f"{name}: got shape {array.shape}, finite: {np.isfinite(array).all()}; expected {size} finite"
-        )
-    return array

@@ -1,0 +1,119 @@
+"""The real CALVIN simulator behind the play table's interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from vlasync.envs.calvin.checkout import Checkout
+from vlasync.envs.calvin.simulation import Renderer, Simulation
+from vlasync.envs.playtable.arm import NEUTRAL
+from vlasync.envs.playtable.block_places import calvin_blocks
+from vlasync.envs.playtable.layouts import DEFAULT_SCENE, LAYOUTS, find_layout
+from vlasync.envs.playtable.tasks import Snapshot
+from vlasync.envs.spaces import ActionSpace, observation_space, require_action, require_cameras, require_vector
+from vlasync.spec import Camera, SyncSpec
+
+
+class CalvinEnv(gymnasium.Env[dict[str, Any], NDArray[Any]]):
+    """CALVIN's table in PyBullet: observations, actions and snapshots as those of `PlayTable`.
+
+    Attributes:
+        sync_spec: what observations and actions mean.
+        layout: by which the protocol's chains begin; CALVIN puts blocks where scene D has room, whatever the scene.
+        checkout: where the simulator and its sentences are.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 30}  # noqa: RUF012  # as in Gymnasium
+    layout = LAYOUTS["D"]
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        scene: str = DEFAULT_SCENE,
+        cameras: Mapping[str, Camera] | None = None,
+        renderer: Renderer = "egl",
+    ) -> None:
+        """Load the simulator.
+
+        Args:
+            root: of the user's checkout of CALVIN.
+            scene: `A` to `D`.
+            cameras: sizes of `static` and `gripper` images; CALVIN's by default, `{}` for no images.
+            renderer: what draws the images.
+
+        Raises:
+            RenderingError: images are asked for and there is no EGL.
+            VlasyncError: the checkout, a package, the scene or a camera is not there.
+        """
+        cameras = SyncSpec.CALVIN.cameras if cameras is None else dict(cameras)
+        require_cameras(cameras, where="CalvinEnv")
+        self.checkout = Checkout.find(root)
+        self._room = find_layout(scene)
+        self.sync_spec = SyncSpec.CALVIN.replace(action_mode="relative_to_target", cameras=cameras)
+        self.action_space = ActionSpace()
+        self.observation_space = observation_space(cameras)
+        self._simulation = Simulation(self.checkout, scene=scene, cameras=cameras, renderer=renderer)
+
+    def reset(
+        self,
+        *,
+        seed: int | None = None,
+        options: dict[str, Any] | None = None,
+        robot_obs: NDArray[np.float64] | None = None,
+        scene_obs: NDArray[np.float64] | None = None,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Put the table into a state; as in CALVIN one physics step passes before the first observation.
+
+        Args:
+            seed: of the blocks' places.
+            options: `robot_obs` and `scene_obs` may also be given here, Gymnasium's way.
+            robot_obs: `[15]`, of which joints, gripper width and command bind; CALVIN's neutral pose by default.
+            scene_obs: `[24]`; random blocks by default.
+
+        Returns:
+            Observation and an empty info.
+        """
+        super().reset(seed=seed)
+        given = options or {}
+        robot = given.get("robot_obs") if robot_obs is None else robot_obs
+        scene = given.get("scene_obs") if scene_obs is None else scene_obs
+        if scene is None:
+            scene = np.append(np.zeros(6), calvin_blocks(self.np_random, self._room))
+        self._simulation.reset(
+            require_vector(NEUTRAL if robot is None else robot, "robot_obs", 15),
+            require_vector(scene, "scene_obs", 24),
+        )
+        return self._observe(), {}
+
+    def step(self, action: NDArray[Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Move the target pose by a relative action `[7]`, command the gripper, and let 1/30 s pass.
+
+        Raises:
+            VlasyncError: the action is not 7 finite numbers, or the gripper command is not -1 or +1.
+        """
+        self._simulation.step(require_action(action, self.sync_spec))
+        return self._observe(), 0.0, False, False, {}
+
+    @property
+    def target_pose(self) -> NDArray[np.float64]:
+        """`[6]` pose that the arm is sent to, position and extrinsic xyz Euler angles in world axes; a copy."""
+        return self._simulation.target_pose
+
+    def snapshot(self) -> Snapshot:
+        """What a task's condition may ask for, at this instant."""
+        return self._simulation.snapshot()
+
+    def close(self) -> None:
+        """Leave Bullet."""
+        self._simulation.close()
+
+    def _observe(self) -> dict[str, Any]:
+        simulation = self._simulation
+        return {"images": simulation.images(), "state": simulation.robot_obs(), "scene": simulation.scene_obs()}
