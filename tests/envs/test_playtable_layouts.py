@@ -1,6 +1,7 @@
 """The four scenes: D is what the scene file says, and in the others everything stands where the layout says."""
 
 from importlib.resources import files
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -131,3 +132,15 @@ def test_an_unknown_scene_is_named_with_its_neighbours():
         PlayTable(scene="a", cameras={})
     with pytest.raises(VlasyncError, match="choose one of A, B, C, D"):
         PlayTable(scene="kitchen", cameras={})
+
+
+def test_the_guide_gives_the_numbers_of_the_layouts():
+    guide = Path(__file__).parents[2] / "docs" / "scenes.md"
+    rows = [line.strip("| ").split(" | ") for line in guide.read_text().splitlines() if line.startswith("| `")]
+    names = {"table_blocks_x": " to ", "block_lengths": ", "}
+    for head, *cells in rows:
+        name = head.split("`")[1]
+        for cell, layout in zip(cells, LAYOUTS.values(), strict=True):
+            value = getattr(layout, name)
+            assert cell == (names[name].join(str(number) for number in value) if name in names else str(value)), name
+    assert len(rows) == 10
