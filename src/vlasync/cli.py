@@ -136,18 +136,21 @@ def train(
         vlasync train demo --data runs/demo/data --run runs/tcp --actions tcp_relative
         vlasync train demo --data runs/demo/data --run runs/flow --head flow --history interleaved
         vlasync train kosmos2-lstm --data task_D_D --run runs/lora --tuning lora --lora-rank 32
+        vlasync train configs/kosmos.json --data task_D_D --run runs/robovlms
         accelerate launch -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos
 
     Args:
-        recipe: name of a recipe; a wrong name lists them.
+        recipe: name of a recipe, where a wrong one lists them; or a RoboVLMs config, as path to a .json file.
         data: a training store, a CALVIN split, a LeRobot v3 folder, or a folder with training/ and validation/.
         run: run folder for checkpoints, metrics and TensorBoard files.
         options: settings instead of the recipe's.
     """
+    from vlasync.compat.robovlms.recipe import read_recipe
     from vlasync.recipes.registry import get_recipe, with_overrides
     from vlasync.training.run import train as train_run
 
-    checkpoint = train_run(with_overrides(get_recipe(recipe), options), data, run)
+    config = read_recipe(Path(recipe)) if recipe.endswith(".json") else get_recipe(recipe)
+    checkpoint = train_run(with_overrides(config, options), data, run)
     console.print(f"trained: {checkpoint}; see how it drives with [bold]vlasync evaluate {run}[/bold]")
     return 0
 

@@ -9,6 +9,7 @@ import pytest
 from vlasync.compat.robovlms.heads import LSTMDecoderConfig
 from vlasync.compat.robovlms.settings import read_settings
 from vlasync.errors import VlasyncError
+from vlasync.models.tuning import Tuning
 
 HEAD = {
     "type": "LSTMDecoder",
@@ -130,7 +131,41 @@ def test_what_a_config_says_arrives(read):
     normalization = settings.spec().normalization
     assert normalization is not None and normalization.kind == "mu_law" and normalization.high[:6] == (0.65,) * 6
     schedule = settings.schedule
-    assert (schedule.learning_rate, schedule.shape, schedule.seed, schedule.precision) == (3e-5, "constant", 7, "16")
+    assert (schedule.learning_rate, schedule.shape, schedule.seed) == (3e-5, "constant", 7)
+
+
+FULL = ("vision", "projector", "text_embedding", "decoder")
+
+
+@pytest.mark.parametrize(
+    ("changes", "tuning"),
+    [
+        ({}, Tuning()),
+        ({"train_vision": False}, Tuning(parts=FULL[1:])),
+        ({"train_text_embedding": False}, Tuning(parts=("vision", "projector", "decoder"))),
+        ({"train_decoder_layers": 2}, Tuning(parts=("vision", "text_embedding", "decoder"), decoder_layers=2)),
+        ({"freeze_backbone": True}, Tuning(parts=("vision", "text_embedding"))),
+        ({"freeze_backbone": True, "train_vision": False, "train_text_embedding": False}, Tuning(mode="frozen")),
+        (
+            {"lora_enable": True, "train_text_embedding": False, "lora_r": 8, "lora_alpha": 32, "lora_dropout": 0.1},
+            Tuning(mode="lora", lora_rank=8, lora_alpha=32, lora_dropout=0.1),
+        ),
+    ],
+)
+def test_what_trains_is_what_it_trains(read, changes, tuning):
+    settings = read({f"train_setup.{key}": value for key, value in changes.items()})
+    settings.require_followed(training=True)
+    assert settings.tuning == tuning
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({}, "train_text_embedding: got True"), ({"train_setup.lora_bias": "all"}, "lora_bias: got 'all'")],
+)
+def test_what_its_lora_trains_besides_cannot_be_followed(read, changes, message):
+    lora = {"lora_enable": True, "lora_r": 8, "lora_alpha": 32, "lora_dropout": 0.1}
+    with pytest.raises(VlasyncError, match=message):
+        read({f"train_setup.{key}": value for key, value in lora.items()} | changes).require_followed(training=True)
 
 
 @pytest.mark.parametrize(
@@ -145,19 +180,18 @@ def test_what_a_config_says_arrives(read):
         ("train_dataset.type", "OpenVLADataset", False),
         ("act_head.action_space", "discrete", False),
         ("act_head.fill_zero", True, False),
-        ("train_setup.lora_enable", True, False),
         ("tokenizer.additional_special_tokens", ["<a>"], False),
         ("weight_decay", 0.1, True),
         ("fwd_head", {"type": "x"}, True),
         ("model_load_path", "x.pt", True),
-        ("train_setup.train_vision", False, True),
-        ("train_setup.train_decoder_layers", 2, True),
+        ("train_setup.train_decoder_layers", 0, True),
+        ("trainer.max_steps", 10, True),
+        ("trainer.precision", "64", True),
     ],
 )
 def test_what_cannot_be_followed_is_named_with_what_was_found(read, key, value, training):
     settings = read({key: value})
-    name = key if key != "train_setup.train_vision" else "train_setup"
-    with pytest.raises(VlasyncError, match=rf"(?s)config\.json.*{name}.*: got .*, expected "):
+    with pytest.raises(VlasyncError, match=rf"(?s)config\.json.*{key}.*: got .*, expected "):
         settings.require_followed(training=training)
     if training:
         settings.require_followed()

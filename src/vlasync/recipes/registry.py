@@ -51,7 +51,9 @@ def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
             **_given(cameras=options.cameras, history=options.history, readout=options.readout),
         ),
         training=replace(
-            config.training, **_given(steps=options.steps, batch_size=options.batch_size, seed=options.seed)
+            config.training,
+            **_given(steps=options.steps, batch_size=options.batch_size, seed=options.seed),
+            epochs=config.training.epochs if options.steps is None else None,
         ),
         **_given(actions=options.actions),
     )

@@ -47,7 +47,9 @@ class RunConfig:
         actions: representation of the actions that the model learns, one of `actions.representations.REPRESENTATIONS`;
             demonstrations in another one are converted.
         normalization: how actions are brought to [-1, 1].
+        bounds: low and high of all pose numbers, for the kinds `bounds` and `mu_law`; None for their usual ones.
         validation_every: every n-th episode is kept for the validation loss (where the data has no validation part).
+        without_effect: settings of the file that this was read from which change nothing; for the record.
     """
 
     vlm: TinyVLM | str
@@ -55,7 +57,9 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     actions: Representation = "recorded"
     normalization: NormalizationKind = "quantile"
+    bounds: tuple[float, float] | None = None
     validation_every: int = 20
+    without_effect: tuple[str, ...] = ()
 
 
 def train(config: RunConfig, data: Path, run: Path) -> Path:
@@ -77,14 +81,18 @@ def train(config: RunConfig, data: Path, run: Path) -> Path:
     with accelerator.main_process_first():  # it makes the files that the others find
         claim_run(config, run)
         windows, validation = open_windows(config, data, run)
-        _record_data(windows, validation, run)
+        training = config.training.in_steps(len(windows), accelerator.num_processes)
+        _record_data(windows, validation, run, steps=training.steps)
         vla = prepare_vla(config, windows, run)
         if not (run / "untrained").is_dir():
             with whole_folder(run / "untrained") as folder:
                 save_vla(vla, folder)
     if accelerator.is_main_process:
+        if config.without_effect:
+            console.print(f"{len(config.without_effect)} settings of the recipe have no effect:", style="dim")
+            console.print(", ".join(config.without_effect), style="dim", highlight=False)
         console.print(parts_table(trainable_table(vla)))
-    return Trainer(accelerator, vla, windows, validation, config.training, run).train()
+    return Trainer(accelerator, vla, windows, validation, training, run).train()
 
 
 def claim_run(config: RunConfig, run: Path) -> None:
@@ -127,10 +135,10 @@ def as_store(data: Path, target: Path) -> Store:
     return Store.open(target)
 
 
-def _record_data(windows: Windows, validation: Windows | None, run: Path) -> None:
-    """Write `data.json`: what the run learns from, and what was converted on the way to it."""
+def _record_data(windows: Windows, validation: Windows | None, run: Path, *, steps: int) -> None:
+    """Write `data.json`: what the run learns from and for how long, and what was converted on the way to it."""
     made = [words for part in (windows, validation) if part is not None for words in part.conversions]
-    record = {"tasks": windows.tasks, "windows": len(windows), "conversions": list(dict.fromkeys(made))}
+    record = {"tasks": windows.tasks, "windows": len(windows), "steps": steps, "conversions": list(dict.fromkeys(made))}
     write_text(run / "data.json", json.dumps(record, indent=2))
 
 
@@ -150,6 +158,7 @@ def prepare_vla(config: RunConfig, windows: Windows, run: Path) -> VLA:
         [windows.labelled_actions()],
         kind=config.normalization,
         spec=spec,
+        bounds=config.bounds,
         min_span=MIN_MOTION_M / spec.position_scale_m,
     )
     spec = spec.replace(normalization=normalizer.normalization)

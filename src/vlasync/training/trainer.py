@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +43,7 @@ class TrainingConfig:
 
     Attributes:
         steps: optimiser steps.
+        epochs: passes over the windows, which take the place of `steps` once the number of windows is known.
         batch_size: windows per process and micro-batch.
         gradient_accumulation: micro-batches per optimiser step.
         optimizer: AdamW and its schedule.
@@ -58,6 +59,7 @@ class TrainingConfig:
     """
 
     steps: int = 1000
+    epochs: float | None = None
     batch_size: int = 16
     gradient_accumulation: int = 1
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -70,6 +72,19 @@ class TrainingConfig:
     keep_last: int = 2
     milestones: tuple[float, ...] = ()
     seed: int = 0
+
+    def in_steps(self, windows: int, processes: int) -> TrainingConfig:
+        """The same with `epochs` as `steps`; the last step of an epoch may have fewer micro-batches to itself.
+
+        Args:
+            windows: in the training data; those that fill no last batch are left out of an epoch.
+            processes: that train together.
+        """
+        if self.epochs is None:
+            return self
+        batches = windows // (self.batch_size * processes)
+        steps = max(1, round(self.epochs * math.ceil(batches / self.gradient_accumulation)))
+        return replace(self, steps=steps, epochs=None)
 
     @property
     def milestone_steps(self) -> frozenset[int]:
@@ -182,7 +197,8 @@ class Trainer:
                 self.accelerator.backward(loss.total / accumulation)
             for name, value in (("loss", loss.total), ("pose", loss.pose), ("gripper", loss.gripper)):
                 terms[name] += value.item() / accumulation
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
+        limit = self.config.optimizer.clip_norm
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), math.inf if limit is None else limit)
         assert norm is not None  # None is for XLA devices alone
         terms["gradient_norm"] = norm.item()
         if not math.isfinite(terms["loss"]) or not math.isfinite(terms["gradient_norm"]):

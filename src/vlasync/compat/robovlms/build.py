@@ -14,7 +14,6 @@ from vlasync.compat.robovlms.settings import Settings
 from vlasync.errors import VlasyncError
 from vlasync.models.images import PIL_BACKEND
 from vlasync.models.losses import LossConfig
-from vlasync.models.tuning import Tuning
 from vlasync.models.vla import VLA, VLAConfig
 from vlasync.models.vlm import VLM
 
@@ -31,11 +30,16 @@ def build_policy(settings: Settings, vlm: Path | None = None) -> VLA:
         VlasyncError: the original acts by settings that vlasync cannot follow, or there is no such VLM.
     """
     settings.require_followed()
+    if settings.tuning.adapts:
+        raise VlasyncError(
+            f"{settings.file}: train_setup.lora_enable: got True; weights with low-rank updates beside them are not "
+            "read: merge them into the layers and convert with lora_enable false"
+        )
     folder = find_vlm(settings) if vlm is None else vlm
     with torch.random.fork_rng(devices=[]):
-        vlm = _kosmos(folder, settings.image_size)
-        resized_as_there = replace(vlm.image_transform, backend=PIL_BACKEND)
-        return VLA(vlm, vla_config(settings), settings.spec().replace(image_transform=resized_as_there)).eval()
+        kosmos = _kosmos(folder, settings.image_size)
+        resized_as_there = replace(kosmos.image_transform, backend=PIL_BACKEND)
+        return VLA(kosmos, vla_config(settings), settings.spec().replace(image_transform=resized_as_there)).eval()
 
 
 def vla_config(settings: Settings) -> VLAConfig:
@@ -45,11 +49,12 @@ def vla_config(settings: Settings) -> VLAConfig:
         window_size=settings.window_size,
         chunk_size=settings.chunk_size,
         latent=settings.latent,
+        image_size=(settings.image_size, settings.image_size),
         use_state=False,
         shift_px=settings.shift_px,
         head=settings.head,
         loss=LossConfig(pose="huber", gripper_weight=settings.gripper_weight),
-        tuning=Tuning(mode="frozen" if settings.frozen else "full"),
+        tuning=settings.tuning,
         prompt=settings.prompt,
     )
 
@@ -60,12 +65,20 @@ def find_vlm(settings: Settings) -> Path:
     Raises:
         VlasyncError: there is none.
     """
-    for base in (*settings.file.absolute().parents, Path()):
-        if (base / settings.vlm_path / "config.json").is_file():
-            return base / settings.vlm_path
+    folder = vlm_folder(settings)
+    if folder is not None:
+        return folder
     raise VlasyncError(
         f"{settings.file}: vlm.pretrained_model_name_or_path: got {settings.vlm_path!r}, which is no folder with a "
         f"config.json seen from the config's folder or one above it; get it from {settings.vlm_url} or name its folder"
+    )
+
+
+def vlm_folder(settings: Settings) -> Path | None:
+    """The same, or None."""
+    bases = (*settings.file.absolute().parents, Path())
+    return next(
+        (base / settings.vlm_path for base in bases if (base / settings.vlm_path / "config.json").is_file()), None
     )
 
 

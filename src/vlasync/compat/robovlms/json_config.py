@@ -38,6 +38,11 @@ class Section:
             raise VlasyncError(f"{self._file}: {self._prefix}{key}: got {got}, expected {_NAMES[kind]}")
         return cast(T, value)
 
+    def value(self, key: str) -> Any:
+        """Whatever the file has at `key`, None where it is absent; for a key that `obstacle` judges."""
+        self._read.add(key)
+        return self._values.get(key)
+
     def has(self, key: str) -> bool:
         """Whether the file has something other than null at `key`."""
         return self._values.get(key) is not None

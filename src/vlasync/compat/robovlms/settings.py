@@ -17,7 +17,9 @@ from vlasync.compat.robovlms.json_config import Section, read_json
 from vlasync.errors import VlasyncError
 from vlasync.models.heads.head import HeadConfig
 from vlasync.models.layout import PromptLayout
-from vlasync.spec import Normalization, SyncSpec
+from vlasync.models.parts import Part
+from vlasync.models.tuning import Tuning
+from vlasync.spec import Normalization, NormalizationKind, SyncSpec
 
 PROMPTS = {"RoboKosMos": PromptLayout(text="<grounding>An image of a robot {sentence}")}
 """The original's class of a VLM -> the prompt that it writes; those whose computation a VLA repeats."""
@@ -42,7 +44,6 @@ _ACTING: dict[str, dict[str, tuple[Any, ...]]] = {
         "action_dim": (7,),
         "fill_zero": (False,),
     },
-    "train_setup": {"lora_enable": (False,)},
     "tokenizer": {"additional_special_tokens": (None, [])},
     "train_dataset": {"type": ("DiskCalvinDataset",)},
 }
@@ -62,7 +63,10 @@ _TRAINING: dict[str, dict[str, tuple[Any, ...]]] = {
         "predict_forward": (False,),
         "predict_caption": (False,),
         "reinit": (False,),
-        "train_decoder_layers": (-1,),
+    },
+    "trainer": {
+        "max_steps": (-1,),
+        "precision": ("16", "16-mixed", "bf16", "bf16-mixed", "32", "32-true", 16, 32),
     },
 }
 
@@ -78,11 +82,10 @@ class Schedule:
         warmup_epochs: passes over the data in which the rate rises; added to `warmup_steps`.
         warmup_steps: optimiser steps in which it rises.
         max_epochs: passes over the data.
-        max_steps: optimiser steps, -1 for no such limit.
         batch_size: windows per process and micro-batch.
         accumulate_grad_batches: micro-batches per optimiser step.
         gradient_clip_val: largest norm of the gradient, 0 for any.
-        precision: of the arithmetic, in Lightning's words.
+        half_precision: whether products are of 16 bits.
         seed: of all randomness.
     """
 
@@ -92,11 +95,10 @@ class Schedule:
     warmup_epochs: float
     warmup_steps: int
     max_epochs: int
-    max_steps: int
     batch_size: int
     accumulate_grad_batches: int
     gradient_clip_val: float
-    precision: str
+    half_precision: bool
     seed: int
 
 
@@ -119,7 +121,7 @@ class Settings:
         bounds: low and high to which all pose numbers are clipped and from which they are scaled, or None.
         mu_law: bend the scaled numbers by the mu-law.
         shift_px: camera -> largest random shift in training, px.
-        frozen: train nothing of the VLM.
+        tuning: what it trains of the VLM.
         schedule: how it trains.
         obstacles: settings by which the original acts as a VLA does not, as `key: got, expected`.
         training_obstacles: those by which it trains as vlasync does not.
@@ -140,7 +142,7 @@ class Settings:
     bounds: tuple[float, float] | None
     mu_law: bool
     shift_px: dict[str, int]
-    frozen: bool
+    tuning: Tuning
     schedule: Schedule
     obstacles: tuple[str, ...]
     training_obstacles: tuple[str, ...]
@@ -157,12 +159,16 @@ class Settings:
             lines = "\n".join(f"  {obstacle}" for obstacle in found)
             raise VlasyncError(f"{self.file}: vlasync cannot follow these settings\n{lines}")
 
+    @property
+    def normalization(self) -> NormalizationKind:
+        """How it scales actions."""
+        return "identity" if self.bounds is None else "mu_law" if self.mu_law else "bounds"
+
     def spec(self) -> SyncSpec:
         """The SyncSpec of its policies: CALVIN's actions, scaled as the file says."""
-        kind = "identity" if self.bounds is None else "mu_law" if self.mu_law else "bounds"
         low, high = self.bounds or (-1.0, 1.0)
         normalization = Normalization(
-            kind=kind,
+            kind=self.normalization,
             low=(low,) * 6 + (-1.0,),
             high=(high,) * 6 + (1.0,),
             identity=(6,),
@@ -182,10 +188,10 @@ def read_settings(file: Path) -> Settings:
     top = Section(read_json(file), file)
     sections = {
         "": top,
-        **{name: top.section(name) for name in ("act_head", "train_setup", "tokenizer", "train_dataset")},
+        **{name: top.section(name) for name in ("act_head", "train_setup", "tokenizer", "train_dataset", "trainer")},
     }
     bounds, bounds_obstacles = _bounds(top)
-    frozen, tuning_obstacles = _frozen(sections["train_setup"])
+    tuning, tuning_obstacles = _tuning(sections["train_setup"])
     shifts = sections["train_dataset"]
     settings = {
         "robovlm_name": top.take("robovlm_name", str),
@@ -203,13 +209,13 @@ def read_settings(file: Path) -> Settings:
             "static": max(0, shifts.take("rgb_pad", int, -1)),
             "gripper": max(0, shifts.take("gripper_pad", int, -1)),
         },
-        "schedule": _schedule(top),
+        "schedule": _schedule(top, sections["trainer"]),
     }
     return Settings(
         file=file,
         **settings,
         bounds=bounds,
-        frozen=frozen,
+        tuning=tuning,
         obstacles=(*_obstacles(sections, _ACTING), *bounds_obstacles),
         training_obstacles=(*_obstacles(sections, _TRAINING), *tuning_obstacles),
         idle=tuple(top.left_over()),
@@ -251,20 +257,50 @@ def _bounds(top: Section) -> tuple[tuple[float, float] | None, list[str]]:
     ]
 
 
-def _frozen(setup: Section) -> tuple[bool, list[str]]:
-    """Whether nothing of the VLM trains; an obstacle where a part of it does."""
-    keys = {"freeze_backbone": False, "train_vision": False, "train_text_embedding": False}
-    freeze, vision, text = (setup.take(key, bool, default) for key, default in keys.items())
-    if (freeze, vision, text) in ((False, True, True), (True, False, False)):
-        return freeze, []
-    return freeze, [
-        f"train_setup: got freeze_backbone {freeze}, train_vision {vision}, train_text_embedding {text}, expected all "
-        "of the VLM to train (False, True, True) or nothing of it (True, False, False)"
-    ]
+def _tuning(setup: Section) -> tuple[Tuning, list[str]]:
+    """What trains of the VLM, by the original's order: backbone or last layers, then vision and text embedding."""
+    freeze, vision, text, lora = (
+        setup.take(key, bool, False)
+        for key in ("freeze_backbone", "train_vision", "train_text_embedding", "lora_enable")
+    )
+    last = setup.take("train_decoder_layers", int, -1)
+    if lora:
+        return _lora(setup, text_embedding=text)
+    if freeze:
+        last = -1
+    elif last != -1 and last < 1:
+        return Tuning(), [f"train_setup.train_decoder_layers: got {last}, expected -1 for all, or 1 or more"]
+    trains: dict[Part, bool] = {
+        "vision": vision,
+        "projector": not freeze and last == -1,
+        "text_embedding": text,
+        "decoder": not freeze,
+    }
+    parts = tuple(part for part, chosen in trains.items() if chosen)
+    if not parts:
+        return Tuning(mode="frozen"), []
+    return Tuning(parts=parts, decoder_layers=None if last == -1 else last), []
 
 
-def _schedule(top: Section) -> Schedule:
-    trainer = top.section("trainer")
+def _lora(setup: Section, *, text_embedding: bool) -> tuple[Tuning, list[str]]:
+    """Low-rank updates of all linear layers; for Kosmos-2 those of vision tower and projector are among them.
+
+    Nothing else of the VLM trains but the text embedding, where it is asked for: an obstacle.
+    """
+    tuning = Tuning(
+        mode="lora",
+        lora_rank=setup.take("lora_r", int),
+        lora_alpha=setup.take("lora_alpha", int),
+        lora_dropout=setup.take("lora_dropout", float),
+    )
+    bias = setup.obstacle("lora_bias", ("none",))
+    obstacles = [] if bias is None else [bias]
+    if text_embedding:
+        obstacles.append("train_setup.train_text_embedding: got True beside lora_enable True, expected False")
+    return tuning, obstacles
+
+
+def _schedule(top: Section, trainer: Section) -> Schedule:
     return Schedule(
         learning_rate=top.take("learning_rate", float),
         shape=top.take("scheduler", str, "constant"),
@@ -272,10 +308,9 @@ def _schedule(top: Section) -> Schedule:
         warmup_epochs=top.take("warmup_epochs", float, 0.0),
         warmup_steps=top.take("warmup_steps", int, 0),
         max_epochs=trainer.take("max_epochs", int),
-        max_steps=trainer.take("max_steps", int, -1),
         batch_size=top.take("batch_size", int),
         accumulate_grad_batches=trainer.take("accumulate_grad_batches", int, 1),
         gradient_clip_val=top.take("gradient_clip_val", float, 0.0),
-        precision=trainer.take("precision", str),
+        half_precision=trainer.value("precision") not in ("32", "32-true", 32),
         seed=top.take("seed", int),
     )
