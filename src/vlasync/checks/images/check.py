@@ -24,9 +24,9 @@ EXCHANGED = 0.85
 """Cameras are exchanged where exchanging them leaves less than this share of the difference to what they usually show.
 Of clean episodes none has less than 1.3."""
 
-TURNED_DECISIVE = 6.0
+TURNED_DECISIVE = 12.0
 """Difference of log-likelihoods at which images are believed to be turned. The least of all clean episodes prefers
-upright images by 12."""
+upright images by 17."""
 
 FROM_THE_DATA, FROM_THE_WORLD = 0.95, 0.6
 """Confidence in what follows from other images of the dataset or from how they move, and in what only follows from how
@@ -59,14 +59,17 @@ class ImageCheck(Detector):
             return
         small: Small = {name: thumbnails(episode.images[name]) for name in names}
         still = {name: Stillness.of(images) for name, images in small.items()}
-        for name, images in small.items():
-            check_still(self.findings, episode, name, images, still[name])
+        froze = {name: check_still(self.findings, episode, name, small[name], still[name]) for name in names}
         small = self._mend(episode, small)
         small = self._exchange(episode, small, still)
         for name, images in small.items():
             usual = self._appearance.cameras[name]
             if usual is not None and still[name].telling.any():
-                self._compare(episode, name, usual, images, still[name])
+                self._compare_colours(episode, name, usual, images, still[name])
+                if froze[name]:
+                    self._lags[name].pass_over(episode.name)  # what is left of the motion may show next to nothing
+                else:
+                    self._compare_motion(episode, name, usual, images, still[name])
 
     def merge(self, later: Self) -> None:
         """Take in what another detector found in later episodes."""
@@ -113,14 +116,19 @@ class ImageCheck(Detector):
                 small = exchanged(small, one, other)
         return small
 
-    def _compare(
+    def _compare_colours(
         self, episode: Episode, name: str, usual: CameraAppearance, small: NDArray[np.float32], still: Stillness
     ) -> None:
-        """Hold a camera's images against what it usually shows: colours, orientation, lag."""
+        """Hold the colours of a camera's images against those that it usually shows."""
         example = small[int(np.argmax(still.telling))]
         if usual.is_recoloured(small[still.telling]):
             sure = FROM_THE_DATA if usual.colours_known else FROM_THE_WORLD
             self._add_view(f"{episode.name}, {name}", name, BGR, BGR.apply(example), sure)
+
+    def _compare_motion(
+        self, episode: Episode, name: str, usual: CameraAppearance, small: NDArray[np.float32], still: Stillness
+    ) -> None:
+        """Hold the motion of a camera's images against that of the hand: orientation, lag."""
         if usual.model is None or not still.steps.any():
             self._lags[name].pass_over(episode.name)
             return
@@ -128,7 +136,7 @@ class ImageCheck(Detector):
         motion = hand_motion(episode, in_hand=in_hand(usual.camera))
         view = _turned(usual.model, flow, motion)
         if view != UPRIGHT:
-            self._add_view(f"{episode.name}, {name}", name, view, view.apply(example))
+            self._add_view(f"{episode.name}, {name}", name, view, view.apply(small[int(np.argmax(still.telling))]))
         self._lags[name].look(episode.name, usual.model, flow * view.signs(), motion)
 
     def _add_view(

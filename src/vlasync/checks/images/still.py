@@ -56,7 +56,7 @@ class Stillness:
 
 def check_still(
     findings: Findings, episode: Episode, camera: str, small: NDArray[np.float32], still: Stillness
-) -> None:
+) -> bool:
     """Add black, repeated and frozen images of a camera to the findings.
 
     Args:
@@ -65,6 +65,9 @@ def check_still(
         camera: the camera's name.
         small: `[T, 3, h, w]` its thumbnails.
         still: which of them tell nothing.
+
+    Returns:
+        Whether the camera froze while the hand moved.
     """
     if still.empty.any():
         findings.add(
@@ -74,10 +77,13 @@ def check_still(
             "leave these frames out; look for a camera that starts late, is covered or unplugged",
         )
     position = in_declared_unit(episode, "tcp_position")
+    froze = False
     for first, last in _runs(still.repeated):
         path = np.linalg.norm(np.diff(position[first - 1 : last + 1], axis=0), axis=1).sum()
         if path > MOVED_M:
             _add_run(findings, episode, camera, small, first, last)
+            froze |= last - first + 1 >= FROZEN_FRAMES
+    return froze
 
 
 def _add_run(
