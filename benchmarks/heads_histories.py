@@ -61,11 +61,7 @@ COMBINATIONS: Mapping[str, tuple[str, History]] = {
     "discrete/interleaved": ("discrete", "interleaved"),
     "flow/interleaved": ("flow", "interleaved"),
 }
-LEFT_OUT = (
-    "Left out: `fc` looks at one frame, so that with a window it is what it is in `one_step`; `lstm` and `gpt` have "
-    "nothing to look back on where the head reads frame by frame, and are other ways to write `fc` there."
-)
-HEADER = """| head | history | success | 95 % interval | weakest tasks | training, frames/s | acting |
+HEADER = """| head | history | success | 95 % interval | weakest tasks | training, frames/s | a step of a rollout |
 |---|---|---|---|---|---|---|
 """
 
@@ -152,7 +148,7 @@ def read_result(run: Path) -> Result | None:
 
 
 def section(out: Path) -> str:
-    """The table of all that is finished, with what it takes to read it."""
+    """The table of all that is finished, and how it was made."""
     results = {name: result for name in COMBINATIONS if (result := read_result(out / name)) is not None}
     rows = ""
     for name, result in results.items():
@@ -162,11 +158,9 @@ def section(out: Path) -> str:
     frames = some.steps * training.batch_size * vla.window_size
     command = f"python benchmarks/heads_histories.py --steps {some.steps} --trials {some.trials} --write"
     return (
-        "\n## What they make of the demo's tasks\n\n"
-        f"The demo's VLM and recipe in {some.steps} steps ({frames // 1000} k frames) with {some.trials} unseen "
-        f"starts for each of its {len(some.tasks)} tasks under held-out sentences. One seed: where intervals overlap, "
-        f"nothing is decided. Speeds are per second of one core (`{command}`, {describe_machine()}).\n\n"
-        f"{HEADER}{rows}\n{LEFT_OUT}\n\n"
+        f"The demo's VLM and recipe in {some.steps} steps ({frames // 1000} k frames) with {some.trials} unseen starts "
+        f"for each of its {len(some.tasks)} tasks\nunder held-out sentences. Speeds are in CPU time of one thread "
+        f"({describe_machine()};\n`{command}`).\n\n{HEADER}{rows}\n"
     )
 
 

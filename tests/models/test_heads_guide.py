@@ -43,6 +43,6 @@ def test_the_guide_names_every_head():
 
 
 def test_the_guide_names_every_history_and_readout():
-    section = GUIDE[GUIDE.index("## Histories") : GUIDE.index("## What all of them keep")]
+    section = GUIDE[GUIDE.index("## Histories") : GUIDE.index("## What they make of")]
     assert re.findall(r"^\| `(\w+)`", section, flags=re.MULTILINE) == list(get_args(History))
     assert all(f"`{name}`" in section or f'"{name}"' in section for name in get_args(Readout))
