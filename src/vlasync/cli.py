@@ -109,6 +109,7 @@ def check(
         vlasync check task_ABC_D/training --no-images --sample 500 --json audit.json
         vlasync check data/mine --statistics runs/kosmos
         vlasync check data/table --replay
+        vlasync check task_D_D/validation --replay --calvin-root ~/calvin
         vlasync check data/mine --fix-spec
         vlasync check --list
 
@@ -328,6 +329,24 @@ def convert_checkpoint(
     return run_conversion(config, weights, out, vlm=vlm, console=console)
 
 
+def doctor(*, calvin_root: Path | None = None) -> int:
+    """Say what this machine lacks and how to get it: graphics without a screen, a GPU, packages.
+
+    Exit code 0: nothing that is needed is missing, 1: something is.
+
+    For example:
+
+        vlasync doctor
+        vlasync doctor --calvin-root ~/calvin
+
+    Args:
+        calvin_root: a checkout of CALVIN, to look for what its simulator needs, too.
+    """
+    from vlasync.doctor import run_doctor
+
+    return run_doctor(calvin_root, console)
+
+
 DESCRIPTION = "Turn any Hugging Face vision-language model into a robot policy, with image, text and action in step."
 
 COMMANDS = {
@@ -341,6 +360,7 @@ COMMANDS = {
     "declare": declare,
     "convert": convert,
     "convert-checkpoint": convert_checkpoint,
+    "doctor": doctor,
 }
 
 

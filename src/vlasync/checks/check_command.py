@@ -29,6 +29,7 @@ class CheckOptions:
         window_size: frames of a training window, which each sentence should be long enough for.
         statistics: a run, a checkpoint or a spec.json, whose normalisation is held against the actions.
         replay: drive the play table with the recorded actions, in every representation; needs the simulator's state.
+        calvin_root: replay: a checkout of CALVIN, whose simulator is driven instead; see `vlasync doctor`.
         fix_spec: write the convention that the numbers show into the dataset's SyncSpec.
         list: print all codes that the audit can find, and what they mean; needs no dataset.
     """
@@ -41,6 +42,7 @@ class CheckOptions:
     window_size: int = 8
     statistics: Path | None = None
     replay: bool = False
+    calvin_root: Path | None = None
     fix_spec: bool = False
     list: bool = False
 
@@ -81,7 +83,7 @@ def run_check(data: Path | None, options: CheckOptions, console: Console) -> int
     print_report(report, console)
     _write(report, options)
     if options.replay:  # what was found so far stands already: data may be such that it cannot be replayed
-        report = with_replays(report, sample=options.sample, workers=options.workers)
+        report = with_replays(report, sample=options.sample, workers=options.workers, calvin_root=options.calvin_root)
         print_replays(report, console)
         _write(report, options)
     if options.html is not None:

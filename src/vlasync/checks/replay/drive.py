@@ -15,7 +15,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,9 +31,9 @@ from vlasync.checks.replay.replay_report import ReplayReport, Strays, Tally, pri
 from vlasync.checks.report.audit_report import AuditReport
 from vlasync.checks.survey import chosen
 from vlasync.data.open import open_dataset
-from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.layouts import DEFAULT_SCENE
 from vlasync.envs.playtable.tasks import TASKS, Snapshot, achieved
+from vlasync.envs.simulators import open_simulator, simulator_name
 from vlasync.errors import DatasetError
 from vlasync.processes import worker_pool
 from vlasync.progress import stage
@@ -125,20 +125,22 @@ class Trace:
     solved: bool
 
 
-def replay(data: Path, *, sample: int | None = None, workers: int = 2) -> ReplayReport:
-    """Replay the annotated spans of a dataset on the play table.
+def replay(data: Path, *, sample: int | None = None, workers: int = 2, calvin_root: Path | None = None) -> ReplayReport:
+    """Replay the annotated spans of a dataset in a simulator.
 
     Args:
         data: a training store or a split in CALVIN's layout, with the simulator's state.
         sample: number of episodes whose spans are replayed, spread evenly over the dataset; all by default.
         workers: processes, each with its own simulator; 1 replays in this process.
+        calvin_root: checkout of CALVIN, whose simulator is to replay; by default the play table does.
 
     Returns:
         How far each representation strays and what it solves; the same for any number of workers.
 
     Raises:
         DatasetError: the dataset cannot be read, or no span of it can be replayed.
-        SpecMismatchError: its actions cannot be brought into the play table's representation.
+        SpecMismatchError: its actions cannot be brought into the simulator's representation.
+        VlasyncError: CALVIN's simulator is not there.
     """
     episodes = open_dataset(data)
     jobs = [job for number in chosen(len(episodes), sample) for job in _jobs(number, episodes[number])]
@@ -148,19 +150,23 @@ def replay(data: Path, *, sample: int | None = None, workers: int = 2) -> Replay
         )
     tally = Tally()
     with stage("replay", sum(len(job.spans) for job in jobs)) as bar:
-        outcomes = _in_workers(data, jobs, workers) if workers > 1 else _here(episodes, jobs)
+        outcomes = _in_workers(data, jobs, workers, calvin_root) if workers > 1 else _here(episodes, jobs, calvin_root)
         for job, found in zip(jobs, outcomes, strict=True):
             tally.merge(found)
             bar.advance(len(job.spans), status=tally.status())
-    return tally.report(environment="play table")
+    return tally.report(environment=simulator_name(calvin_root))
 
 
-def with_replays(report: AuditReport, *, sample: int | None, workers: int) -> AuditReport:
+def with_replays(
+    report: AuditReport, *, sample: int | None, workers: int, calvin_root: Path | None = None
+) -> AuditReport:
     """An audit's report with the replay of each of its parts; arguments and errors as for `replay`."""
     parts = [
         part
         if part.path is None
-        else dataclasses.replace(part, replay=replay(part.path, sample=sample, workers=workers))
+        else dataclasses.replace(
+            part, replay=replay(part.path, sample=sample, workers=workers, calvin_root=calvin_root)
+        )
         for part in report.parts
     ]
     return dataclasses.replace(report, parts=tuple(parts))
@@ -190,23 +196,23 @@ def _jobs(number: int, episode: Episode) -> Iterator[_Job]:
         yield _Job(number, tuple(spans[first : first + SPANS_PER_JOB]))
 
 
-def _here(episodes: Sequence[Episode], jobs: Sequence[_Job]) -> Iterator[Tally]:
+def _here(episodes: Sequence[Episode], jobs: Sequence[_Job], calvin_root: Path | None) -> Iterator[Tally]:
     """What each job came to; each episode is read once."""
     for number, group in itertools.groupby(jobs, key=lambda job: job.episode):
         episode = episodes[number]
         for job in group:
-            yield _run(episode, job)
+            yield _run(episode, job, calvin_root)
 
 
-def _in_workers(data: Path, jobs: Sequence[_Job], workers: int) -> Iterator[Tally]:
+def _in_workers(data: Path, jobs: Sequence[_Job], workers: int, calvin_root: Path | None) -> Iterator[Tally]:
     """What each job came to, in their order."""
     with worker_pool(min(workers, len(jobs))) as pool:
-        yield from pool.map(_run_in_worker, itertools.repeat(data), jobs)
+        yield from pool.map(_run_in_worker, itertools.repeat(data), jobs, itertools.repeat(calvin_root))
 
 
-def _run_in_worker(data: Path, job: _Job) -> Tally:
+def _run_in_worker(data: Path, job: _Job, calvin_root: Path | None) -> Tally:
     torch.set_num_threads(1)  # as many workers as processors: more threads would only wait for one another
-    return _run(_read(data, job.episode), job)
+    return _run(_read(data, job.episode), job, calvin_root)
 
 
 @lru_cache(maxsize=1)
@@ -215,18 +221,18 @@ def _read(data: Path, number: int) -> Episode:
     return open_dataset(data)[number]
 
 
-def _run(episode: Episode, job: _Job) -> Tally:
+def _run(episode: Episode, job: _Job, calvin_root: Path | None) -> Tally:
     """Replay the spans of a job in every representation."""
     tally = Tally()
     for span in job.spans:
-        replay_span(_play_table(episode.scene_name or DEFAULT_SCENE), episode, span, tally)
+        replay_span(_simulator(episode.scene_name or DEFAULT_SCENE, calvin_root), episode, span, tally)
     return tally
 
 
-@cache
-def _play_table(scene: str) -> PlayTable:
-    """The simulator of this process in one scene, without pixels; it stays between jobs."""
-    return PlayTable(scene=scene, cameras={})
+@lru_cache(maxsize=1)  # CALVIN's simulator cannot be opened twice in a process
+def _simulator(scene: str, calvin_root: Path | None) -> ReplayEnvironment:
+    """The simulator of this process, without pixels; it stays while jobs are of one scene."""
+    return open_simulator(scene, {}, calvin_root=calvin_root)
 
 
 def replay_span(env: ReplayEnvironment, episode: Episode, span: LanguageSpan, tally: Tally) -> None:
