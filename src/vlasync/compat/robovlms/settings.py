@@ -17,7 +17,7 @@ from vlasync.compat.robovlms.json_config import Section, read_json
 from vlasync.errors import VlasyncError
 from vlasync.models.heads.head import HeadConfig
 from vlasync.models.layout import PromptLayout
-from vlasync.models.parts import Part
+from vlasync.models.parts import VLM_PARTS, Part
 from vlasync.models.tuning import Tuning
 from vlasync.spec import Normalization, NormalizationKind, SyncSpec
 
@@ -276,7 +276,7 @@ def _tuning(setup: Section) -> tuple[Tuning, list[str]]:
         "text_embedding": text,
         "decoder": not freeze,
     }
-    parts = tuple(part for part, chosen in trains.items() if chosen)
+    parts = tuple(part for part in VLM_PARTS if trains[part])
     if not parts:
         return Tuning(mode="frozen"), []
     return Tuning(parts=parts, decoder_layers=None if last == -1 else last), []
