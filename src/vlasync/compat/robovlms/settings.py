@@ -276,7 +276,7 @@ def _tuning(setup: Section) -> tuple[Tuning, list[str]]:
         "text_embedding": text,
         "decoder": not freeze,
     }
-    parts = tuple(part for part in VLM_PARTS if trains[part])
+    parts: tuple[Part, ...] = tuple(part for part in VLM_PARTS if trains[part])
     if not parts:
         return Tuning(mode="frozen"), []
     return Tuning(parts=parts, decoder_layers=None if last == -1 else last), []
