@@ -1,5 +1,6 @@
 """All chains: each once, whoever runs it and however often it was interrupted."""
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -10,16 +11,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vlasync.envs.playtable import PlayTable
 from vlasync.errors import CheckpointError, VlasyncError
 from vlasync.evaluation.protocol import run as protocol_run
+from vlasync.evaluation.protocol.actors import ExpertActor
+from vlasync.evaluation.protocol.chain import PlannedChain, run_chain
 from vlasync.evaluation.protocol.command import parse_shard
 from vlasync.evaluation.protocol.outcomes import ChainOutcome, chain_file, kept_actions
 from vlasync.evaluation.protocol.run import ProtocolConfig, run_chains
-from vlasync.execution import Execution
+from vlasync.execution import FIRST_ACTION, Execution
 
 
 def config(folder: Path, **changes) -> ProtocolConfig:
     return ProtocolConfig(run=folder, driver="expert", checkpoint=None, max_steps=120, **changes)
+
+
+def twice(chains: list[PlannedChain]) -> list[PlannedChain]:
+    """Eight chains, of which the last four repeat the first."""
+    return [*chains, *(dataclasses.replace(chain, index=chain.index + len(chains)) for chain in chains)]
 
 
 @pytest.fixture
@@ -127,7 +136,7 @@ def test_a_simulator_that_is_killed_costs_no_chain(chains, tmp_path: Path):
                 killed.append(workers[0].pid)
             time.sleep(0.005)
 
-    many = [*chains, *(type(chain)(**{**vars(chain), "index": chain.index + 4}) for chain in chains)]
+    many = twice(chains)
     thread = threading.Thread(target=kill)
     thread.start()
     outcomes = run_chains(settings, many)
@@ -140,16 +149,18 @@ def test_a_simulator_that_is_killed_costs_no_chain(chains, tmp_path: Path):
 
 @pytest.mark.slow
 def test_the_number_of_workers_changes_nothing(chains, tmp_path: Path):
-    def actions(workers: int) -> tuple[list[ChainOutcome], list[np.ndarray]]:
-        settings = config(tmp_path / str(workers), workers=workers, filmed=(0, 1, 2, 3))
-        outcomes = run_chains(settings, chains)
-        return outcomes, [done.executed for chain in chains for done in kept_actions(settings.folder, chain)]
-
-    outcomes, executed = actions(1)
+    """One process, two and eight: the same steps, and the same actions to the last bit."""
+    many = twice(chains)
+    table = PlayTable(cameras={})
+    alone = [run_chain(ExpertActor("D"), table, chain, max_steps=120, execution=FIRST_ACTION) for chain in many]
     for workers in (2, 8):
-        others, theirs = actions(workers)
-        assert others == outcomes
-        assert all(np.array_equal(ours, other) for ours, other in zip(executed, theirs, strict=True))
+        settings = config(tmp_path / str(workers), workers=workers, filmed=tuple(range(8)))
+        assert run_chains(settings, many) == [
+            ChainOutcome.of(chain, done) for chain, done in zip(many, alone, strict=True)
+        ]
+        for chain, outcomes in zip(many, alone, strict=True):
+            for ours, theirs in zip(outcomes, kept_actions(settings.folder, chain), strict=True):
+                np.testing.assert_array_equal(ours.executed, theirs.executed)
 
 
 @pytest.mark.parametrize("text", ["", "1", "1/", "/2", "-1/2", "a/b", "1/2/3"])
