@@ -167,6 +167,23 @@ def test_what_the_last_action_leads_to_counts_though_the_next_sentence_begins_th
     assert not problems(replace(episode("turn_on_led", rows), language=(first, then)))
 
 
+def test_a_block_that_touches_down_or_falls_is_placed_and_one_that_is_held_is_not() -> None:
+    rows = scene(c7=(-0.1, 0.08))
+    rows[-1, 8] = 0.49
+    assert not problems(episode("place_in_slider", rows))
+    rows[-1, 8] = 0.50
+    held = episode("place_in_slider", rows, tcp=(0.0, 0.08, 0.51))
+    assert [problem.code for problem in problems(held)] == ["language-wrong-task"]
+    assert not problems(episode("place_in_slider", rows))
+
+
+def test_a_block_over_another_one_is_about_to_be_stacked() -> None:
+    rows = scene(c6=(0.0, 0.1), c8=(0.46, 0.52))
+    assert not problems(episode("stack_block", rows))
+    rows[-1, 8] = 0.60
+    assert [problem.code for problem in problems(episode("stack_block", rows))] == ["language-wrong-task"]
+
+
 def test_a_light_may_change_past_the_last_frame_though_a_block_was_pushed_on_the_way() -> None:
     assert problems(episode("turn_on_led", PUSHED_BLUE_LEFT, tcp=BUTTON)) == []
 

@@ -60,8 +60,14 @@ _CABINET_EDGE_Y = 0.0
 _DRAWER_Y = -0.14
 """Blocks that fall into the drawer leave the table at its front edge, at -0.18 m."""
 
+_ASKEW_M = 0.035
+"""Most that the centre of a block which touches down askew is higher (m) than it will lie; on a block it is 0.04."""
+
 _ON_BLOCK_M, _ABOVE_BLOCK_M = 0.06, (0.03, 0.055)
 """Largest distance in the plane, and range of heights (m), of a block that lies on another one, 0.04 m high."""
+
+_OVER_BLOCK_M = (0.03, 0.075)
+"""The same of one that is still held over the other, as a stack begins: success may lie past a sentence's last frame."""
 
 
 def movements(scene: NDArray[np.float64]) -> Movements:
@@ -132,14 +138,14 @@ def may_lie_in(scene: NDArray[np.float64], thing: str, place: str) -> bool:
 def is_raised(first: NDArray[np.float64], last: NDArray[np.float64], thing: str) -> bool:
     """Whether a block is higher in scene `last [24]` than in `first [24]`, and above all places but other blocks."""
     before, after = _centre(first, thing)[_Z], _centre(last, thing)[_Z]
-    return bool(after > before + 0.02 and after > _TABLE_BLOCK_Z + 0.02)
+    return bool(after > before + 0.02 and after > _TABLE_BLOCK_Z + _ASKEW_M)
 
 
-def is_stacked(scene: NDArray[np.float64]) -> bool:
-    """Whether a block of `scene [24]` lies on another one."""
+def is_stacked(scene: NDArray[np.float64], *, soon: bool = False) -> bool:
+    """Whether a block of `scene [24]` lies on another one, or is about to be put there."""
     centres = np.stack([_centre(scene, thing) for thing in BLOCK_THINGS])
     apart = centres[:, None] - centres
-    low, high = _ABOVE_BLOCK_M
+    low, high = _ABOVE_BLOCK_M if not soon else _OVER_BLOCK_M
     above = (apart[..., _Z] > low) & (apart[..., _Z] < high)
     return bool((above & (np.linalg.norm(apart[..., :_Z], axis=-1) < _ON_BLOCK_M)).any())
 

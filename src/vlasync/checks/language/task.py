@@ -229,13 +229,14 @@ def _could_be_there(aim: _Aim, stretch: _Stretch) -> bool:
     """Whether a block began and ended where the task has it."""
     first, last = stretch.scene[0], stretch.scene[-1]
     if "stack" in (aim.begins, aim.ends):
-        return is_stacked(first if aim.begins else last)
+        return is_stacked(first) if aim.begins else is_stacked(last, soon=True)
     if aim.begins and lies_on(first, aim.things[0]) not in ("", aim.begins):
         return False
     moved = [thing for thing in aim.things if _largest(stretch.around, (thing,)) >= DONE]
     if aim.ends and not any(may_lie_in(last, thing, aim.ends) for thing in moved):
         return False
-    return not (aim.settles and any(is_raised(first, last, thing) for thing in moved))
+    held = distances(stretch.whole[-1:], stretch.tcp[-1:], stretch.layout)
+    return not (aim.settles and any(is_raised(first, last, thing) and held[thing][0] < NEAR_M for thing in moved))
 
 
 def _other_thing(aim: _Aim, stretch: _Stretch) -> str | None:
