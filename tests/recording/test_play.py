@@ -175,6 +175,19 @@ def test_with_a_block_in_hand_only_letting_go_is_possible():
     assert possible_tasks(held, LAYOUTS["D"]) == {"place_in_slider", "place_in_drawer", "stack_block"}
 
 
+def test_a_block_on_another_is_taken_off_and_one_that_leans_on_it_is_not():
+    contacts = at_rest().block_contacts.copy()
+    contacts[0] = np.arange(len(CONTACT_PARTNERS)) == CONTACT_PARTNERS.index("block_blue")
+    heights = {"on top": 0.50, "leaning": 0.475}
+    found = {}
+    for how, z in heights.items():
+        places = at_rest().block_pos.copy()
+        places[0] = (*places[1, :2], z)
+        found[how] = possible_tasks(replace(at_rest(), block_contacts=contacts, block_pos=places), LAYOUTS["D"])
+    assert "unstack_block" in found["on top"]
+    assert "unstack_block" not in found["leaning"]
+
+
 def test_a_block_behind_the_door_is_not_lifted():
     layout = LAYOUTS["D"]
     contacts = at_rest().block_contacts.copy()

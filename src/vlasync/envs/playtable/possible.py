@@ -25,8 +25,8 @@ _REACH_X, _REACH_Y = 0.36, (-0.16, -0.05)
 # A hand beside a block: what stands nearer than this to a block's centre is in its way, along y and along x.
 _BESIDE = 0.075
 _BUTTON_Y = -0.12
-# A block that lies as flat as the table does, m.
-_TABLE_HEIGHT = (0.45, 0.47)
+# A block that lies flat on the table, and one that lies on another and does not just lean on it.
+_TABLE_HEIGHT, _ON_TOP = (0.45, 0.47), 0.49
 
 
 def possible_tasks(now: Snapshot, layout: Layout) -> set[str]:
@@ -81,7 +81,7 @@ def _block(now: Snapshot, layout: Layout, block: int) -> Iterator[str]:
     elif touched == {"table/drawer_link"}:
         if now.doors[1] > _DRAWER_OPEN:
             yield f"lift_{color}_block_drawer"
-    elif touched and all(partner.startswith("block_") for partner in touched):
+    elif touched and all(partner.startswith("block_") for partner in touched) and now.block_pos[block, 2] > _ON_TOP:
         yield "unstack_block"
 
 
