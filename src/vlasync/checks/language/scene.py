@@ -67,7 +67,7 @@ _ON_BLOCK_M, _ABOVE_BLOCK_M = 0.06, (0.03, 0.055)
 """Largest distance in the plane, and range of heights (m), of a block that lies on another one, 0.04 m high."""
 
 _OVER_BLOCK_M = (0.03, 0.075)
-"""The same of one that is still held over the other, as a stack begins: success may lie past a sentence's last frame."""
+"""The same of one that is held over another, as a stack begins: success may lie past a sentence's last frame."""
 
 
 def movements(scene: NDArray[np.float64]) -> Movements:
