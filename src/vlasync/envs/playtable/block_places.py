@@ -26,9 +26,10 @@ MEAN_YAW, YAW_RANGE = np.pi / 2, np.pi / 8
 _BLOCK_SIZE = 0.04
 # Where blocks stand in front of the cabinet's door, and where the gripper reaches one without touching that door.
 _TABLE_Y, _GRASPABLE_Y = (-0.15, -0.055), (-0.14, -0.075)
-# Behind the door's way; so far from the cabinet's middle the gripper still has room beside its walls.
-_CABINET_Y, _CABINET_GRASPABLE_Y = (0.085, 0.11), (0.085, 0.10)
-_CABINET_HALF, _CABINET_GRASPABLE_HALF = 0.22, 0.20
+# Behind the door's way, no nearer to the cabinet's ends than a block needs. Where the hand has room between the door
+# and the cabinet's end, as distances from the cabinet's middle.
+_CABINET_Y, _CABINET_HALF = (0.085, 0.11), 0.22
+_CABINET_GRASPABLE_Y, _CABINET_GRASPABLE = (0.085, 0.10), (0.12, 0.20)
 # Half of the drawer's width in which the gripper has room, and along it where the drawer is open.
 _DRAWER_GRASPABLE_HALF, _DRAWER_Y = 0.11, (-0.29, -0.25)
 # Between centres: the longest block's half diagonal (0.045) twice, rounded up.
@@ -74,10 +75,9 @@ def target_area(task: str, layout: Layout, *, slider: float) -> tuple[Box, float
         }
         return Box(x=x[task.rsplit("_", 1)[1]], y=_GRASPABLE_Y), BLOCK_Z["table"]
     if task.endswith("_slider"):
-        side = layout.cabinet_blocks_x[0 if slider < layout.slider_limit / 2 else 1]
-        return Box(x=_within(side, layout.cabinet_x, _CABINET_GRASPABLE_HALF), y=_CABINET_GRASPABLE_Y), BLOCK_Z[
-            "cabinet"
-        ]
+        side = -1 if slider < layout.slider_limit / 2 else 1
+        low, high = sorted(layout.cabinet_x + side * room for room in _CABINET_GRASPABLE)
+        return Box(x=(low, high), y=_CABINET_GRASPABLE_Y), BLOCK_Z["cabinet"]
     if task.endswith("_drawer"):
         x = (layout.drawer_x - _DRAWER_GRASPABLE_HALF, layout.drawer_x + _DRAWER_GRASPABLE_HALF)
         return Box(x=x, y=_DRAWER_Y), BLOCK_Z["drawer"]

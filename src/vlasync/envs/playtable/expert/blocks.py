@@ -13,7 +13,7 @@ from vlasync.envs.playtable.tasks import BLOCKS
 
 # Fingers reach 13 mm below the TCP: here they hold a block well and stay clear of the table, whose friction would lock
 # them.
-GRASP_HEIGHT, REACH_GRASP = 0.004, 0.010
+GRASP_HEIGHT, REACH_GRASP = 0.004, 0.003
 BLOCK_ON_TABLE = 0.46
 # Further than this from the neutral yaw the wrist comes to its end; the fingers take the block the other way round.
 YAW_ROOM = 2.0
@@ -21,7 +21,7 @@ YAW_ROOM = 2.0
 REACH_TILT = 0.95
 # Half of the sliding door's width, what the hand likes to have beside a block's centre, and how near to its end the
 # door moves no further.
-DOOR_HALF, HAND_ROOM, DOOR_END = 0.14, 0.10, 0.01
+DOOR_HALF, HAND_ROOM, DOOR_END = 0.14, 0.12, 0.01
 # Where the button stands. A block that is pushed along this close to it gives way towards the cabinet once it is near.
 BUTTON_Y, BUTTON_ROOM, BUTTON_NEAR = -0.12, 0.07, 0.19
 # The drawer is deep: the hand has to come from above its walls. Into the cabinet it has to come from beyond the handle.

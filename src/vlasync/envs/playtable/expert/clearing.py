@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vlasync.envs.playtable.expert.blocks import REACH_TILT
 from vlasync.envs.playtable.expert.motion import STROKE, Motion, along_fingers, wrap
 from vlasync.envs.playtable.expert.view import UP, Vector, View
 from vlasync.envs.playtable.tasks import BLOCKS
@@ -30,8 +31,10 @@ FINGERTIP, HELD_BLOCK, GAP = 0.013, 0.034, 0.02
 FRONT_FOOT = np.array([0.0, 0.0, 0.44])
 INTO_FRONT = np.array([0.0, np.sqrt(0.75), -0.5])
 FRONT_CLEARANCE = 0.10
+# Where a hand that is low stands so deep in this clearance, it is at the front or inside, and goes out before up.
+FRONT_REACH = 0.045
 FRONT_TOP = 0.70
-OUT_OF_FRONT = -along_fingers(0.8)
+OUT_OF_FRONT = -along_fingers(REACH_TILT)
 
 
 def way_out(view: View, motion: Motion) -> tuple[float, Vector]:
@@ -40,10 +43,10 @@ def way_out(view: View, motion: Motion) -> tuple[float, Vector]:
     turn = float(np.abs(wrap(motion.turn - view.euler)).max())
     distance = float(np.linalg.norm(aside)) + TURN_LEVER * max(turn - TURN_TOLERANCE, 0.0)
     depth = float((view.tcp - FRONT_FOOT) @ INTO_FRONT)
-    inside = depth + FRONT_CLEARANCE if view.tcp[2] < FRONT_TOP else 0.0
-    if inside > 0.0:
-        return _rise(distance, FRONT_ROOM) * min(inside / FADE, 1.0), STROKE * OUT_OF_FRONT
+    close = depth + FRONT_CLEARANCE if view.tcp[2] < FRONT_TOP else 0.0
     below = _clear_height(view, turn) - float(view.tcp[2])
+    if close > 0.0 and (below < 0.0 or close > FRONT_REACH):
+        return _rise(distance, FRONT_ROOM) * min(close / FADE, 1.0), STROKE * OUT_OF_FRONT
     return _rise(distance, LOW_ROOM) * _rise(below, (0.0, FADE)), STROKE * UP
 
 

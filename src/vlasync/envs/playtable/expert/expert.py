@@ -86,4 +86,6 @@ class Expert:
             turn = (1.0 - leave) * turn
             gripper = CLOSED if view.closing else OPEN
         moves = np.concatenate([change / SyncSpec.CALVIN.position_scale_m, turn / SyncSpec.CALVIN.rotation_scale_rad])
-        return np.append(np.clip(GAIN * moves, -motion.pace, motion.pace), gripper)
+        moves = np.clip(GAIN * moves, -1.0, 1.0)
+        haste = max(float(np.linalg.norm(moves[:3])) / motion.pace, 1.0)
+        return np.append(moves / haste, gripper)

@@ -62,7 +62,7 @@ class Motion:
         turn: `[3]` wanted extrinsic xyz Euler angles of the gripper.
         ready: False while the stroke has to wait (for the fingers to close).
         holds: colour of the block that the fingers may hold meanwhile.
-        pace: largest part of an action's range that the way in asks for.
+        pace: length of the longest change of position that the motion asks for, in units of an action.
     """
 
     entry: Vector
@@ -76,7 +76,7 @@ class Motion:
     turn: Vector = field(default_factory=NEUTRAL_TURN.copy)
     ready: bool = True
     holds: str | None = None
-    pace: float = 1.0
+    pace: float = np.inf
 
     def offset_across(self, view: View) -> tuple[float, Vector]:
         """How far the entry point lies ahead of the TCP along the axis, and `[3]` how far aside."""

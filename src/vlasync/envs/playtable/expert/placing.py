@@ -29,7 +29,7 @@ DRAWER_REACH = 0.11
 # Distance between the centres of blocks that do not touch.
 ROOM = 0.09
 PLACE_HOVER = 0.12
-# Carried any faster, a block slips through the fingers.
+# Carried much faster, a block slips through the fingers: in each step the arm starts with a jerk.
 CARRY_PACE = 0.4
 # The block is let go of with this error; then it may fall a little, and the fingers do not close on it again.
 THERE, LET_GO = np.array([0.01, 0.01, 0.006]), np.array([0.04, 0.04, 0.1])
