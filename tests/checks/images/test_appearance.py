@@ -143,6 +143,7 @@ def test_a_robot_at_rest_may_give_equal_images(clean: list[Episode]) -> None:
             episode,
             images={name: np.asarray(images[:])[frames] for name, images in episode.images.items()},
             state=episode.state[frames],
+            frame_index=np.arange(len(frames)),
         )
 
     assert look([resting(episode) for episode in clean]) == []

@@ -173,7 +173,7 @@ def _turned(model: FlowModel, flow: NDArray[np.float64], motion: NDArray[np.floa
         return model.log_likelihood(flow * view.signs(), motion)
 
     best = max(TURNED, key=fit)
-    unmoved = model.log_likelihood(flow, np.zeros_like(motion))
+    unmoved = model.log_likelihood(flow, 0.0 * motion)
     return best if fit(best) - max(fit(UPRIGHT), unmoved) > TURNED_DECISIVE else UPRIGHT
 
 

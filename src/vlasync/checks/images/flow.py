@@ -73,7 +73,7 @@ def hand_motion(episode: Episode, *, in_hand: bool) -> NDArray[np.float64]:
     """How the hand moved from each frame to the next, `[T - 1, 7]` in `POSITION_UNIT_M` and `ROTATION_UNIT_RAD`.
 
     Translation and rotation vector of the TCP in world axes, or in its own where `in_hand`; and the change of the
-    gripper's width, 0 where the state has none.
+    gripper's width, 0 where the state has none. NaN where frames between are missing: it takes more than a frame's time.
     """
     pose = measured_pose(episode)
     turned = Rotation.from_euler("xyz", pose[:, 3:])
@@ -83,9 +83,11 @@ def hand_motion(episode: Episode, *, in_hand: bool) -> NDArray[np.float64]:
     rotation = (turned[1:] * turned[:-1].inv()).as_rotvec()
     if in_hand:
         moved, rotation = turned[:-1].inv().apply(moved), turned[:-1].inv().apply(rotation)
-    return np.concatenate(
+    motion = np.concatenate(
         [moved / POSITION_UNIT_M, rotation / ROTATION_UNIT_RAD, np.diff(width, axis=0) / POSITION_UNIT_M], axis=1
     )
+    motion[np.diff(episode.frame_index) != 1] = np.nan
+    return motion
 
 
 def _blurred(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

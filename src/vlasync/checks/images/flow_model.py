@@ -64,14 +64,14 @@ class FlowModel:
 
         Args:
             flows: `[T - 1, 6]` per episode; NaN where an image is not to be trusted.
-            motions: `[T - 1, 7]` per episode.
+            motions: `[T - 1, 7]` per episode; NaN where it is not known.
             lag: number of frames.
         """
         pairs = [aligned(*pair, lag) for pair in zip(flows, motions, strict=True) if len(pair[0]) > abs(lag)]
         gap = np.full((1, FLOW_SIZE), np.nan)  # so that no episode reaches into the next
         flow = np.concatenate([part for flow, _ in pairs for part in (flow, gap)])
         motion = np.concatenate([part for _, motion in pairs for part in (motion, motion[-1:])])
-        known = np.isfinite(flow).all(axis=1)
+        known = np.isfinite(flow).all(axis=1) & np.isfinite(motion).all(axis=1)
         seen = flow[known]
         weights, certain, trust = _regression(seen, motion[known])
         rest = flow - motion @ weights

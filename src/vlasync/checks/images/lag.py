@@ -53,7 +53,7 @@ class LagEvidence:
         gains = model.gains(flow, motion)
         best = max(gains, key=gains.__getitem__)
         self._names = [*self._names, name][:2]
-        if model.log_likelihood(flow, motion) - model.log_likelihood(flow, np.zeros_like(motion)) < DECISIVE:
+        if model.log_likelihood(flow, motion) - model.log_likelihood(flow, 0.0 * motion) < DECISIVE:
             self.pass_over(name)  # what these images show has nothing to do with the hand, at any lag
             return
         if gains[best] > DECISIVE or would_show(model, flow, motion):
