@@ -73,7 +73,7 @@ def hand_motion(episode: Episode, *, in_hand: bool) -> NDArray[np.float64]:
     """How the hand moved from each frame to the next, `[T - 1, 7]` in `POSITION_UNIT_M` and `ROTATION_UNIT_RAD`.
 
     Translation and rotation vector of the TCP in world axes, or in its own where `in_hand`; and the change of the
-    gripper's width, 0 where the state has none. NaN where frames between are missing: it takes more than a frame's time.
+    gripper's width, 0 where the state has none. NaN where frames are missing: that takes more than a frame's time.
     """
     pose = measured_pose(episode)
     turned = Rotation.from_euler("xyz", pose[:, 3:])
