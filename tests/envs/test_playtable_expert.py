@@ -69,6 +69,16 @@ def test_a_task_begins_where_the_one_before_it_ended(table):
         assert steps <= 360, task
 
 
+def test_a_turned_hand_does_not_come_down_on_the_block_that_it_turned(table):
+    # CALVIN's second place on the table, before the drawer's handle.
+    scene_obs = np.concatenate([np.zeros(6), [-0.24, 0.092, 0.46, 0, 0, 1.57], [0.23, -0.12, 0.46, 0, 0, 1.57]])
+    scene_obs = np.append(scene_obs, [0.07, 0.092, 0.46, 0, 0, 1.57])
+    observation = Observation(**table.reset(scene_obs=scene_obs)[0])
+    steps, observation = solve(table, "rotate_blue_block_right", observation)
+    assert steps <= STEP_LIMIT
+    assert solve(table, "open_drawer", observation)[0] < 60
+
+
 def test_a_block_that_the_task_does_not_want_is_let_go_of(table):
     observation = start(table, "place_in_drawer", np.random.default_rng(0))
     assert Expert("place_in_drawer").act(observation)[6] == -1.0

@@ -13,7 +13,7 @@ from vlasync.envs.playtable.expert.view import UP, Vector, View
 from vlasync.envs.playtable.tasks import BLOCKS
 
 # Up to the first distance from its way in a motion goes on as it likes; from the second on it has to be clear.
-LOW_ROOM, FRONT_ROOM = (0.03, 0.06), (0.06, 0.10)
+LOW_ROOM, FRONT_ROOM = (0.05, 0.08), (0.06, 0.10)
 # Over this last distance the way out takes over from the motion.
 FADE = 0.03
 
@@ -22,7 +22,7 @@ FADE = 0.03
 TABLE_THINGS, DRAWER_THINGS = 0.486, 0.40
 TABLE_EDGE = -0.195
 # A gripper that is turned away from how it should stand reaches further back, and counts as far from its way in.
-REACH_BACK, TURN_TOLERANCE, TURN_LEVER = 0.06, 0.3, 0.1
+REACH_BACK, TURN_TOLERANCE, TURN_LEVER = 0.06, 0.15, 0.3
 HALF_BLOCK = 0.02
 # How far the fingers, and a block that they hold, reach below the TCP, and what they keep from things below.
 FINGERTIP, HELD_BLOCK, GAP = 0.013, 0.034, 0.02
@@ -30,9 +30,9 @@ FINGERTIP, HELD_BLOCK, GAP = 0.013, 0.034, 0.02
 # The door's front leans back by 30 degrees from its foot; its handle stands out by 0.06.
 FRONT_FOOT = np.array([0.0, 0.0, 0.44])
 INTO_FRONT = np.array([0.0, np.sqrt(0.75), -0.5])
-FRONT_CLEARANCE = 0.10
+FRONT_CLEARANCE = 0.09
 # Where a hand that is low stands so deep in this clearance, it is at the front or inside, and goes out before up.
-FRONT_REACH = 0.045
+FRONT_REACH = 0.035
 FRONT_TOP = 0.70
 OUT_OF_FRONT = -along_fingers(REACH_TILT)
 

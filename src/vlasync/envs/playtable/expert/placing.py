@@ -17,9 +17,10 @@ BLOCK_SIZE = 0.04
 CABINET_HALF, CABINET_FRONT = 0.26, 0.02
 # What open fingers need beside a block's centre to let go of it.
 FINGER_ROOM = 0.058
-# Centre of a block that is let go of in the cabinet: even one that hangs askew is clear of its floor, and just so.
+# Centre of a block that is let go of in the cabinet: just high enough that even one that hangs askew clears its floor.
 CABINET_Y, CABINET_Z = 0.085, 0.488
-# The same in the drawer, whose floor is at 0.34, and its length that shows for a joint position.
+# The same in the drawer, whose floor is at 0.34. What shows of it lies between its front (here when shut) and the
+# table's edge.
 DRAWER_Z = 0.385
 DRAWER_FRONT, TABLE_EDGE = -0.16, -0.18
 # Places in the drawer beside its middle, tried in this order.
