@@ -33,24 +33,30 @@ CLEAR_GAIN = 1.2
 """Another lag must explain this many times the travel: fingers in contact move a little without a command."""
 
 
+_SIGNS = (1, -1, 0)
+"""How commands agree with the state's record of them: equal, the opposite, unclear or not recorded."""
+
+
 class GripperCheck(Detector):
     """Detector of `gripper-polarity`, `gripper-values` and `gripper-lag`.
 
     Polarity is the travel of the fingers in the commanded direction minus the travel against it, over all travel: +1
     where the gripper always obeys, -1 where the two numbers are the wrong way round. Fingers that move before their
     command show that it is late. Fingers may well move after it, so that an early command is told only where the state
-    keeps the last command. That record also tells single episodes that are flipped while their fingers rest.
+    keeps the last command. That record also tells single episodes that are flipped while their fingers rest; and those
+    in which it agrees alike with the commands are judged together, for in a single one the fingers may be forced.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("gripper_width",)
 
     def __init__(self) -> None:
         super().__init__()
-        self._travel = np.zeros(2)
+        self._travel = {sign: np.zeros(2) for sign in _SIGNS}
         self._values: Counter[tuple[float, float]] = Counter()
         self._lags: Counter[int] = Counter()
         self._agreement: Counter[int] = Counter()
-        self._contradicted = {1: Findings(), -1: Findings()}
+        self._disobeyed = {sign: Findings() for sign in _SIGNS}
+        self._contradicted = {sign: Findings() for sign in _SIGNS if sign}
 
     def look(self, episode: Episode) -> None:
         """Compare one episode's gripper commands with the width that follows, and with the state's record of them."""
@@ -73,35 +79,43 @@ class GripperCheck(Detector):
         record = _record(episode)
         lag = self._judge_lag(episode, opening, change, record)
         travel = _travel(opening, change, lag)
-        self._travel += travel
-        decisive = bool(travel.sum() > DECISIVE_TRAVEL_M)
-        if decisive:
-            self._judge_polarity(episode, _polarity(travel))
-        if record is not None:
-            self._compare_record(episode, float(np.mean(np.multiply(*aligned(opening, record, lag)))), known=decisive)
+        sign = 0 if record is None else _agreement(opening, record, lag)
+        self._travel[sign] += travel
+        if _disobeys(travel):
+            self._add_disobeyed(episode, sign, -_polarity(travel))
+        elif sign:
+            self._add_contradicted(episode, sign)
+        self._agreement[sign] += 1
 
     def merge(self, later: Self) -> None:
         """Take in what another detector gathered on the episodes after these."""
         super().merge(later)
-        self._travel += later._travel
+        self._travel = {sign: travel + later._travel[sign] for sign, travel in self._travel.items()}
         self._values.update(later._values)
         self._lags.update(later._lags)
         self._agreement.update(later._agreement)
+        for sign, findings in later._disobeyed.items():
+            self._disobeyed[sign].merge(findings)
         for sign, findings in later._contradicted.items():
             self._contradicted[sign].merge(findings)
 
     def problems(self) -> list[Problem]:
         """What was found, and the few episodes whose commands contradict the state's record unlike all others."""
-        found = super().problems()
+        found = super().problems() + self._disobeyed[0].problems()
+        recorded = self._agreement[1] + self._agreement[-1]
         for sign, findings in self._contradicted.items():
-            if self._agreement[sign] < (1 - NEARLY_ALL) * self._agreement.total() + 1 < self._agreement[-sign]:
+            few = self._agreement[sign] < (1 - NEARLY_ALL) * recorded + 1 < self._agreement[-sign]
+            if few or _disobeys(self._travel[sign]):
+                found += self._disobeyed[sign].problems()
+            if few:
                 found += findings.problems()
         return found
 
     def inferred(self) -> dict[str, Any]:
         """Polarity over all episodes, the travel in metres that it was measured on, and the lag of most commands."""
-        travel = float(self._travel.sum())
-        polarity = _polarity(self._travel) if travel > DECISIVE_TRAVEL_M else None
+        each = sum(self._travel.values(), np.zeros(2))
+        travel = float(each.sum())
+        polarity = _polarity(each) if travel > DECISIVE_TRAVEL_M else None
         lag = self._lags.most_common(1)[0][0] if self._lags else None
         return {"gripper_polarity": polarity, "gripper_travel_m": travel, "gripper_lag_frames": lag}
 
@@ -151,41 +165,28 @@ class GripperCheck(Detector):
         )
         return lag
 
-    def _judge_polarity(self, episode: Episode, polarity: float) -> None:
-        """Complain where fingers that moved went the other way."""
-        if polarity >= CONTRADICTION:
-            return
+    def _add_disobeyed(self, episode: Episode, sign: int, confidence: float) -> None:
+        """Note an episode whose fingers went the other way; judged when all are known, unless the `sign` is 0."""
         spec = episode.spec
-        self.findings.add(
+        self._disobeyed[sign].add(
             "gripper-polarity",
             episode.name,
             f"the gripper closes under {spec.gripper_open:g}, declared as open, and opens under "
             f"{spec.gripper_closed:g}, declared as closed",
             "flip the sign of the gripper command, or swap gripper_open and gripper_closed in the SyncSpec",
-            confidence=-polarity,
+            confidence=confidence,
             evidence=_evidence(episode),
         )
 
-    def _compare_record(self, episode: Episode, agreement: float, *, known: bool) -> None:
-        """Note whether commands equal the state's record of them or its opposite; judged when all episodes are known.
-
-        Args:
-            episode: whose commands they are.
-            agreement: mean of their product, -1..1.
-            known: the fingers have told the polarity already.
-        """
-        if abs(agreement) < -CONTRADICTION:
-            return
-        sign = 1 if agreement > 0 else -1
-        self._agreement[sign] += 1
-        if not known:
-            self._contradicted[sign].add(
-                "gripper-polarity",
-                episode.name,
-                "gripper commands are the opposite of the `gripper_command` in the state, unlike in most episodes",
-                "flip the sign of these episodes' gripper commands",
-                confidence=abs(agreement),
-            )
+    def _add_contradicted(self, episode: Episode, sign: int) -> None:
+        """Note how an episode's commands and the state's record of them agree; judged when all episodes are known."""
+        self._contradicted[sign].add(
+            "gripper-polarity",
+            episode.name,
+            "gripper commands are the opposite of the `gripper_command` in the state, unlike in most episodes",
+            "flip the sign of these episodes' gripper commands",
+            confidence=0.9,
+        )
 
 
 def _changes(episode: Episode) -> NDArray[np.float64]:
@@ -209,6 +210,12 @@ def _record(episode: Episode) -> NDArray[np.float64] | None:
     middle = (spec.gripper_open + spec.gripper_closed) / 2
     known = np.diff(episode.frame_index) == 1
     return np.sign((kept - middle) * (spec.gripper_open - spec.gripper_closed)) * known
+
+
+def _agreement(command: NDArray[np.float64], record: NDArray[np.float64], lag: int) -> int:
+    """Whether commands equal the state's record of them (1) or its opposite (-1); 0 where neither is clear."""
+    mean = float(np.mean(np.multiply(*aligned(command, record, lag))))
+    return int(np.sign(mean)) if abs(mean) >= -CONTRADICTION else 0
 
 
 def _recorded_lag(command: NDArray[np.float64], record: NDArray[np.float64], declared: int) -> int | None:
@@ -238,6 +245,11 @@ def _travel(command: NDArray[np.float64], change: NDArray[np.float64], lag: int)
     since = frames - switched[np.searchsorted(switched, frames, side="right") - 1]
     obeyed = np.multiply(*aligned(np.where(since < STROKE_FRAMES, command, 0.0), change, lag))
     return np.array([obeyed.clip(min=0).sum(), -obeyed.clip(max=0).sum()])
+
+
+def _disobeys(travel: NDArray[np.float64]) -> bool:
+    """Whether fingers that moved by this travel clearly went against their commands."""
+    return bool(travel.sum() > DECISIVE_TRAVEL_M and _polarity(travel) < CONTRADICTION)
 
 
 def _polarity(travel: NDArray[np.float64]) -> float:
