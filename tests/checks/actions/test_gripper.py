@@ -60,6 +60,16 @@ def test_one_flipped_episode_is_found_by_its_record_where_the_fingers_rest() -> 
     assert (problem.code, problem.where) == ("gripper-polarity", CLEAN[11].name)
 
 
+def test_fingers_that_something_forces_in_one_episode_do_not_tell_the_sign() -> None:
+    forced = np.array(CLEAN[11].state)
+    forced[:, 6] = 0.08 - forced[:, 6]
+    last = replace(CLEAN[11], state=forced)
+    assert audit([*CLEAN[:11], last], NUMBERS).problems == ()
+    flipped = with_actions(last, lambda actions: actions * [1, 1, 1, 1, 1, 1, -1])
+    (problem,) = audit([*CLEAN[:11], flipped], NUMBERS).problems
+    assert (problem.code, problem.where) == ("gripper-polarity", last.name)
+
+
 def test_a_width_in_the_place_of_the_command_is_only_another_coding() -> None:
     def width(episode: Episode) -> Episode:
         return with_actions(episode, lambda actions: np.c_[actions[:, :6], episode.state[:, 6]])
