@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from vlasync.envs.calvin.checkout import Checkout
 from vlasync.envs.calvin.simulation import Renderer, Simulation
-from vlasync.envs.playtable.arm import NEUTRAL
-from vlasync.envs.playtable.block_places import calvin_blocks
 from vlasync.envs.playtable.layouts import DEFAULT_SCENE, LAYOUTS, find_layout
+from vlasync.envs.playtable.starts import requested_state
 from vlasync.envs.playtable.tasks import Snapshot
-from vlasync.envs.spaces import ActionSpace, observation_space, require_action, require_cameras, require_vector
+from vlasync.envs.spaces import ActionSpace, observation_space, require_action, require_cameras
 from vlasync.spec import Camera, SyncSpec
 
 
@@ -81,15 +80,7 @@ class CalvinEnv(gymnasium.Env[dict[str, Any], NDArray[Any]]):
             Observation and an empty info.
         """
         super().reset(seed=seed)
-        given = options or {}
-        robot = given.get("robot_obs") if robot_obs is None else robot_obs
-        scene = given.get("scene_obs") if scene_obs is None else scene_obs
-        if scene is None:
-            scene = np.append(np.zeros(6), calvin_blocks(self.np_random, self._room))
-        self._simulation.reset(
-            require_vector(NEUTRAL if robot is None else robot, "robot_obs", 15),
-            require_vector(scene, "scene_obs", 24),
-        )
+        self._simulation.reset(*requested_state(robot_obs, scene_obs, options, self.np_random, self._room))
         return self._observe(), {}
 
     def step(self, action: NDArray[Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:

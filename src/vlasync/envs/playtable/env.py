@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from vlasync.envs.playtable.arm import NEUTRAL
-from vlasync.envs.playtable.block_places import calvin_blocks
 from vlasync.envs.playtable.contacts import ContactReader
 from vlasync.envs.playtable.control import ARM_JOINTS, FINGER_JOINTS, FINGER_OPEN_M, InverseKinematics, TargetPose
 from vlasync.envs.playtable.layouts import DEFAULT_SCENE, find_layout
 from vlasync.envs.playtable.model import load_model
 from vlasync.envs.playtable.rendering import CameraRenderer
+from vlasync.envs.playtable.starts import requested_state
 from vlasync.envs.playtable.tasks import BLOCKS, Snapshot
-from vlasync.envs.spaces import ActionSpace, observation_space, require_action, require_cameras, require_vector
+from vlasync.envs.spaces import ActionSpace, observation_space, require_action, require_cameras
 from vlasync.errors import VlasyncError
 from vlasync.spec import Camera, SyncSpec
 
@@ -114,16 +114,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
             Observation and an empty info.
         """
         super().reset(seed=seed)
-        given = options or {}
-        robot = given.get("robot_obs") if robot_obs is None else robot_obs
-        scene = given.get("scene_obs") if scene_obs is None else scene_obs
-        robot = np.array(NEUTRAL) if robot is None else require_vector(robot, "robot_obs", 15)
-        scene = (
-            np.append(np.zeros(6), calvin_blocks(self.np_random, self.layout))
-            if scene is None
-            else require_vector(scene, "scene_obs", 24)
-        )
-        self._set_state(robot, scene)
+        self._set_state(*requested_state(robot_obs, scene_obs, options, self.np_random, self.layout))
         return self._observe(), {}
 
     def step(self, action: NDArray[np.float64]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:

@@ -5,18 +5,29 @@ Metres, radians, world frame.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from vlasync.envs.playtable.arm import arm_at, near_neutral
-from vlasync.envs.playtable.block_places import MEAN_YAW, YAW_RANGE, HeldBlock, sample_blocks, target_area
+from vlasync.envs.playtable.arm import NEUTRAL, arm_at, near_neutral
+from vlasync.envs.playtable.block_places import (
+    MEAN_YAW,
+    YAW_RANGE,
+    HeldBlock,
+    calvin_blocks,
+    sample_blocks,
+    target_area,
+)
 from vlasync.envs.playtable.expert.blocks import REACH_TILT, grip_point
 from vlasync.envs.playtable.expert.motion import along_fingers, tilted_turn
 from vlasync.envs.playtable.expert.view import CLOSED
 from vlasync.envs.playtable.instructions import require_demonstrated
 from vlasync.envs.playtable.layouts import LAYOUTS, Interval, Layout
 from vlasync.envs.playtable.tasks import BLOCKS
+from vlasync.envs.spaces import require_vector
 
 DRAWER_LIMIT, SWITCH_LIMIT = 0.22, 0.088
 """Largest joint positions of drawer and switch."""
@@ -59,6 +70,36 @@ def sample_start(
     robot = near_neutral(rng)
     fixtures = _sample_fixtures(task, rng, layout)
     return robot, np.concatenate([fixtures, sample_blocks(task, rng, layout, slider=fixtures[0])])
+
+
+def requested_state(
+    robot_obs: NDArray[np.float64] | None,
+    scene_obs: NDArray[np.float64] | None,
+    options: Mapping[str, Any] | None,
+    rng: np.random.Generator,
+    layout: Layout,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The state that a reset asks for: what is given, else CALVIN's neutral arm and blocks at random.
+
+    Args:
+        robot_obs: `[15]`.
+        scene_obs: `[24]`.
+        options: Gymnasium's way to give the two; an argument goes before it.
+        rng: of the blocks' places.
+        layout: the scene's.
+
+    Returns:
+        `robot_obs [15]` and `scene_obs [24]`.
+
+    Raises:
+        VlasyncError: one of them has another size, or is not finite.
+    """
+    given = options or {}
+    robot = given.get("robot_obs") if robot_obs is None else robot_obs
+    scene = given.get("scene_obs") if scene_obs is None else scene_obs
+    if scene is None:
+        scene = np.append(np.zeros(6), calvin_blocks(rng, layout))
+    return require_vector(NEUTRAL if robot is None else robot, "robot_obs", 15), require_vector(scene, "scene_obs", 24)
 
 
 def _sample_with_block_in_hand(
