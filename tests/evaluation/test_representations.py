@@ -22,7 +22,8 @@ from vlasync.models.heads.lstm import LSTMHeadConfig
 from vlasync.models.tiny import TinySize
 from vlasync.models.vla import VLAConfig
 from vlasync.policy import Policy
-from vlasync.recording.demonstration import Perturbation, demonstrate
+from vlasync.recording.demonstration import demonstrate
+from vlasync.recording.perturbation import Perturbation
 from vlasync.runs import latest_checkpoint
 from vlasync.spec import Camera, SyncSpec
 from vlasync.training.run import RunConfig, TinyVLM, train

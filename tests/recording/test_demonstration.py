@@ -6,7 +6,8 @@ import pytest
 from vlasync.actions.frames import integrate
 from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.instructions import TRAINING
-from vlasync.recording.demonstration import MIN_SPAN, SETTLE, Perturbation, clean_stretches, demonstrate
+from vlasync.recording.demonstration import demonstrate
+from vlasync.recording.perturbation import MIN_SPAN, SETTLE, Perturbation, clean_stretches
 from vlasync.types import Episode
 
 

@@ -13,10 +13,12 @@ from vlasync.envs.playtable.layouts import LAYOUTS
 from vlasync.envs.playtable.possible import possible_tasks
 from vlasync.envs.playtable.tasks import BLOCKS, CONTACT_PARTNERS, Snapshot, achieved
 from vlasync.recording.labels import LASTING, MIN_LABEL, WINDOW, find_labels
-from vlasync.recording.play import play
+from vlasync.recording.perturbation import MIN_SPAN, Perturbation
+from vlasync.recording.play import BLOCKED_LEAD, play
 from vlasync.types import Episode
 
 FRAMES = 400
+UNDISTURBED = Perturbation(share=0.0)
 
 
 class WatchedTable(PlayTable):
@@ -38,9 +40,13 @@ class WatchedTable(PlayTable):
         return outcome
 
 
-def played(env: PlayTable, seed: int, tasks: Sequence[str] = DEMONSTRATED_TASKS) -> Episode:
+def played(
+    env: PlayTable, seed: int, tasks: Sequence[str] = DEMONSTRATED_TASKS, perturbation: Perturbation = UNDISTURBED
+) -> Episode:
     rng = np.random.default_rng(seed)
-    return play(env, tasks, rng, name="one", first_frame=50, frames=FRAMES, max_steps=80)
+    episode = play(env, tasks, rng, name="one", first_frame=50, frames=FRAMES, perturbation=perturbation, max_steps=80)
+    assert episode is not None
+    return episode
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +61,7 @@ def test_each_sentence_ends_with_the_action_that_achieves_its_task(table):
         start, before, after = (table.seen[frame] for frame in (span.first, span.last, span.last + 1))
         assert span.task in achieved(start, after)
         assert span.task not in achieved(start, before)
-        assert MIN_LABEL <= span.last - span.first + 1 <= WINDOW
+        assert MIN_LABEL <= span.last - span.first + 1 <= 80
         assert span.sentence in TRAINING[span.task]
 
 
@@ -79,8 +85,10 @@ def test_play_in_every_scene_is_labelled_as_the_audit_understands_it(scene):
             name=f"{scene}{seed}",
             first_frame=0,
             frames=600,
+            perturbation=UNDISTURBED,
             max_steps=120,
         )
+        assert episode is not None
         check.look(episode)
         tasks.update(span.task for span in episode.language)
     assert check.problems() == []
@@ -106,6 +114,50 @@ def test_the_same_seed_plays_the_same_and_another_differently(table):
 def test_only_the_given_tasks_carry_sentences(table):
     tasks = ("turn_on_led", "turn_off_led", "move_slider_left")
     assert {span.task for span in played(table, 6, tasks).language} <= set(tasks)
+
+
+def test_play_begins_with_the_task_that_its_start_was_made_for(table):
+    for seed in (8, 9, 10):
+        asked = DEMONSTRATED_TASKS[np.random.default_rng(seed).integers(len(DEMONSTRATED_TASKS))]
+        assert played(table, seed).language[0].task == asked
+
+
+def test_bursts_carry_no_sentence_and_the_way_back_does(table):
+    perturbation = Perturbation(share=1.0, probability=0.1)
+    episode = played(table, 13, perturbation=perturbation)
+    undisturbed = played(table, 13, perturbation=replace(perturbation, share=0.0))
+    labelled = np.zeros(FRAMES, dtype=bool)
+    for span in episode.language:
+        assert span.last - span.first + 1 >= MIN_SPAN
+        labelled[span.first : span.last + 1] = True
+    # Where nobody pushes, a sentence covers a task without a break.
+    assert len(episode.language) > len({(span.task, span.sentence) for span in episode.language})
+    assert len(undisturbed.language) == len({span.last for span in undisturbed.language})
+    assert 0.3 < labelled.mean() < 0.9
+
+
+def test_an_arm_that_is_stuck_ends_the_recording(table, monkeypatch):
+    rng = np.random.default_rng(12)
+    step = table.step
+
+    def held_up(action):
+        """The arm stays where it is, and only its target moves."""
+        observation, *rest = step(action)
+        return {**observation, "state": observation["state"] + 2 * BLOCKED_LEAD}, *rest
+
+    monkeypatch.setattr(table, "step", held_up)
+    episode = play(
+        table,
+        ("open_drawer",),
+        rng,
+        name="stuck",
+        first_frame=0,
+        frames=FRAMES,
+        perturbation=UNDISTURBED,
+        max_steps=80,
+    )
+    assert episode is None
+    assert len(table.seen) < FRAMES
 
 
 def test_where_nothing_is_left_to_do_the_arm_rests_until_the_recording_is_full(table):

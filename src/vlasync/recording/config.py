@@ -12,7 +12,7 @@ from typing import Literal
 from vlasync.envs.playtable.instructions import require_demonstrated
 from vlasync.envs.playtable.layouts import find_layout
 from vlasync.errors import VlasyncError
-from vlasync.recording.demonstration import Perturbation
+from vlasync.recording.perturbation import Perturbation
 from vlasync.spec import Camera, SyncSpec
 
 FRAME_NUMBERS = 1000
@@ -43,7 +43,7 @@ class RecordingConfig:
         style: one task per episode, or long recordings in which the expert plays.
         format: `store` for training, `calvin` for CALVIN's own layout.
         cameras: image streams.
-        perturbation: bursts of random action that disturb the expert in task style.
+        perturbation: bursts of random action that disturb the expert.
         seed: of starts, sentences, bursts and the order of play.
         workers: processes; the recording does not depend on it.
         shard_episodes: demonstrations per shard, the unit of work that is kept or lost whole; a recording of play is a

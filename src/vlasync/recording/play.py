@@ -1,8 +1,9 @@
 """Play: the expert does one task after the other without a reset, and the task conditions say afterwards what was done.
 
-The order is left to chance among what is possible at the moment, with what was played least coming first. A task that
-takes too long is left for another one, as a person would. A block in the hand is put back on the table now and then, or
-all blocks would end up in the cabinet, where little can be done with them.
+A recording begins with the task that its start was made for. After it the order is left to chance among what is
+possible at the moment, with what was played least coming first. A task that takes too long is left for another one, as
+a person would. A block in the hand is put back on the table now and then, or all blocks would end up in the cabinet,
+where little can be done with them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from vlasync.envs.playtable.possible import possible_tasks
 from vlasync.envs.playtable.starts import sample_start
 from vlasync.envs.playtable.tasks import Snapshot, achieved
 from vlasync.recording.frames import write_episode
-from vlasync.recording.labels import LASTING, find_labels
+from vlasync.recording.labels import LASTING, Label, find_labels
+from vlasync.recording.perturbation import Perturbation, clean_stretches, draw_bursts
 from vlasync.types import Episode, LanguageSpan, Observation
 
 BLOCKED_LEAD = 0.08
@@ -56,8 +58,9 @@ def play(
     name: str,
     first_frame: int,
     frames: int,
+    perturbation: Perturbation,
     max_steps: int,
-) -> Episode:
+) -> Episode | None:
     """Let the expert play from a random start.
 
     Args:
@@ -67,36 +70,38 @@ def play(
         name: of the episode.
         first_frame: number of the episode's first frame in its dataset.
         frames: length of the episode.
+        perturbation: bursts that disturb the expert.
         max_steps: the expert turns to another task after this many steps.
 
     Returns:
-        The episode, with a sentence for each task that was achieved while the expert was about it.
+        The episode, with a sentence for each task that was achieved while the expert was about it; or None if the arm
+        got stuck and could not go on.
     """
-    robot_obs, scene_obs = sample_start(tasks[int(rng.integers(len(tasks)))], rng, env.layout)
+    task = tasks[int(rng.integers(len(tasks)))]
     recorder = _Recorder(env, frames)
-    recorder.start(robot_obs, scene_obs)
+    recorder.start(*sample_start(task, rng, env.layout))
     played: Counter[str] = Counter()
     while not recorder.full:
-        task = _choose(_options(recorder.snapshots[-1], env.layout, tasks), played, rng)
         played[task] += 1
         if task == PUT_DOWN:
             recorder.put_down(_free_x(recorder.snapshots[-1], env.layout, rng))
-        if task not in tasks or not recorder.attempt(task, max_steps):
+        if task not in tasks or not recorder.attempt(task, draw_bursts(perturbation, max_steps, rng)):
             recorder.rest()
-    language = tuple(
-        LanguageSpan(
-            first=label.first, last=label.last, sentence=sentence(label.task, "training", rng), task=label.task
-        )
-        for label in find_labels(recorder.snapshots)
-        if label.task == recorder.doing[label.last]
-    )
+            if recorder.blocked and not recorder.full:
+                return None
+        task = _choose(_options(recorder.snapshots[-1], env.layout, tasks), played, rng)
+    language: list[LanguageSpan] = []
+    for label in find_labels(recorder.snapshots, window=max_steps):
+        if stretches := recorder.clean_stretches(label):
+            words = sentence(label.task, "training", rng)
+            language += [LanguageSpan(first=a, last=b, sentence=words, task=label.task) for a, b in stretches]
     return write_episode(
         env,
         recorder.observations,
         np.stack(recorder.commands),
         name=name,
         first_frame=first_frame,
-        language=language,
+        language=tuple(language),
     )
 
 
@@ -135,6 +140,7 @@ class _Recorder:
         self.snapshots: list[Snapshot] = []
         self.commands: list[NDArray[np.float64]] = []
         self.doing: list[str] = []
+        self._disturbed: list[bool] = []
 
     @property
     def full(self) -> bool:
@@ -147,18 +153,31 @@ class _Recorder:
         self.observations.append(Observation(**raw))
         self.snapshots.append(self._env.snapshot())
 
-    def attempt(self, task: str, max_steps: int) -> bool:
+    @property
+    def blocked(self) -> bool:
+        """Whether the target has run away from an arm that something holds up."""
+        return bool(np.linalg.norm(self._env.target_pose[:3] - self.observations[-1].state[:3]) > BLOCKED_LEAD)
+
+    def attempt(self, task: str, bursts: NDArray[np.float64]) -> bool:
         """Let the expert act until the task is achieved for good, time is over or the arm is blocked.
+
+        Args:
+            task: what to do.
+            bursts: `[max_steps, 6]` motions that take the place of the expert's where they are not NaN.
 
         Returns:
             Whether it succeeded.
         """
         expert, start = Expert(task, self._env.layout), self.snapshots[-1]
         lasting = 0
-        for _ in range(max_steps):
-            if self.full or self._blocked() or lasting > LASTING:
+        for burst in bursts:
+            if self.full or self.blocked or lasting > LASTING:
                 break
-            self._step(expert.act(self.observations[-1]), task)
+            command = expert.act(self.observations[-1])
+            disturbed = not np.isnan(burst[0])
+            if disturbed:
+                command[:6] = burst
+            self._step(command, task, disturbed)
             lasting = lasting + 1 if task in achieved(start, self.snapshots[-1]) else 0
         return lasting > 0
 
@@ -188,13 +207,21 @@ class _Recorder:
             self._step(np.append(np.clip(way, -GO_SPEED, GO_SPEED), gripper), NOTHING)
             arriving += bool(np.abs(way).max() < GO_SPEED)
 
-    def _blocked(self) -> bool:
-        """Whether the target has run away from an arm that something holds up."""
-        return bool(np.linalg.norm(self._env.target_pose[:3] - self.observations[-1].state[:3]) > BLOCKED_LEAD)
+    def clean_stretches(self, label: Label) -> list[tuple[int, int]]:
+        """First and last frames, within a label, of what the expert did undisturbed to achieve the label's task.
 
-    def _step(self, command: NDArray[np.float64], doing: str) -> None:
+        There are none where it was about another one and achieved this by the way.
+        """
+        first = label.last + 1
+        while first > label.first and self.doing[first - 1] == label.task:
+            first -= 1
+        disturbed = np.array(self._disturbed[first : label.last + 1], dtype=bool)
+        return [(first + start, first + end) for start, end in clean_stretches(disturbed)]
+
+    def _step(self, command: NDArray[np.float64], doing: str, disturbed: bool = False) -> None:
         raw, *_ = self._env.step(command)
         self.observations.append(Observation(**raw))
         self.snapshots.append(self._env.snapshot())
         self.commands.append(command)
         self.doing.append(doing)
+        self._disturbed.append(disturbed)

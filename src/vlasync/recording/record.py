@@ -82,8 +82,8 @@ def _is_complete(config: RecordingConfig) -> bool:
 
 def _finish(config: RecordingConfig, failed: Counter[str]) -> None:
     """Add to `recording.json` how many attempts failed, which also says that the recording is complete."""
-    per_task = {task: failed[task] for task in config.tasks}
-    content = {"settings": config.settings(), "episodes": config.total, "failed_attempts": per_task}
+    counts = {subject: failed[subject] for subject in (config.tasks if config.style == "task" else ("play",))}
+    content = {"settings": config.settings(), "episodes": config.total, "failed_attempts": counts}
     write_text(config.out / "recording.json", json.dumps(content, indent=2))
 
 
@@ -134,44 +134,38 @@ def _record_shard(config: RecordingConfig, store: Path, shard: range) -> _ShardR
 def _record_episode(config: RecordingConfig, index: int) -> tuple[Episode, int]:
     """Episode `index`, and how many attempts it took."""
     env = _table(config.scene(index), tuple(config.cameras.items()))
-    return _demonstrate(env, config, index) if config.style == "task" else (_play(env, config, index), 1)
-
-
-def _play(env: PlayTable, config: RecordingConfig, index: int) -> Episode:
-    return play(
-        env,
-        config.tasks,
-        _rng(config, index, 1),
-        name=f"play/{index:06d}/attempt-1",
-        first_frame=config.first_frame(index),
-        frames=config.play_frames,
-        max_steps=config.max_steps,
-    )
-
-
-def _demonstrate(env: PlayTable, config: RecordingConfig, index: int) -> tuple[Episode, int]:
-    """The first attempt that succeeds, and which it was; each has a seed of its own."""
-    task = config.task(index)
+    subject = config.task(index) if config.style == "task" else "play"
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        episode = demonstrate(
-            env,
-            task,
-            _rng(config, index, attempt),
-            name=f"{task}/{index:06d}/attempt-{attempt}",
-            first_frame=config.first_frame(index),
-            perturbation=config.perturbation,
-            max_steps=config.max_steps,
-        )
+        # Each attempt has a seed of its own.
+        rng = np.random.default_rng(np.random.SeedSequence([config.seed, index, attempt]))
+        name = f"{subject}/{index:06d}/attempt-{attempt}"
+        if config.style == "task":
+            episode = demonstrate(
+                env,
+                subject,
+                rng,
+                name=name,
+                first_frame=config.first_frame(index),
+                perturbation=config.perturbation,
+                max_steps=config.max_steps,
+            )
+        else:
+            episode = play(
+                env,
+                config.tasks,
+                rng,
+                name=name,
+                first_frame=config.first_frame(index),
+                frames=config.play_frames,
+                perturbation=config.perturbation,
+                max_steps=config.max_steps,
+            )
         if episode is not None:
             return episode, attempt
     raise VlasyncError(
-        f"{task}: the expert failed {MAX_ATTEMPTS} times in a row with at most {config.max_steps} steps and "
+        f"{subject}: the expert failed {MAX_ATTEMPTS} times in a row with at most {config.max_steps} steps and "
         f"perturbation strength {config.perturbation.strength}; allow more steps or perturb less"
     )
-
-
-def _rng(config: RecordingConfig, index: int, attempt: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([config.seed, index, attempt]))
 
 
 def _failed_attempts(store: Store) -> Counter[str]:

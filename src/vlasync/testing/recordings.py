@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from vlasync.envs.playtable import PlayTable
 from vlasync.errors import VlasyncError
 from vlasync.recording.config import FRAME_NUMBERS
-from vlasync.recording.demonstration import Perturbation, demonstrate
+from vlasync.recording.demonstration import demonstrate
+from vlasync.recording.perturbation import Perturbation
 from vlasync.recording.record import MAX_ATTEMPTS
 from vlasync.spec import Camera
 from vlasync.types import Episode

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from vlasync.checks.findings import Problem
+from vlasync.checks.images import appearance
 from vlasync.checks.images.appearance import Appearance
 from vlasync.checks.images.check import ImageCheck, image_checks
 from vlasync.checks.images.thumbnails import thumbnails, tiles
@@ -53,6 +54,14 @@ def test_clean_images_raise_no_alarm(clean: list[Episode]) -> None:
     assert look(clean[:3]) == []
     for episode in clean:
         assert look([episode]) == []
+
+
+def test_what_is_learnt_from_the_first_frames_holds_for_the_rest(
+    clean: list[Episode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shortest = min(map(len, clean))
+    monkeypatch.setattr(appearance, "PREVIEW_FRAMES", len(clean) * (shortest - 1))
+    assert look(clean) == []
 
 
 @pytest.mark.parametrize("split", ["training", "validation"])

@@ -19,7 +19,8 @@ from vlasync.checks.replay.replay_report import ReplayReport, Strays, Tally
 from vlasync.data.store import create_store, write_shard
 from vlasync.envs.playtable import PlayTable
 from vlasync.errors import DatasetError, SpecMismatchError
-from vlasync.recording.demonstration import Perturbation, demonstrate
+from vlasync.recording.demonstration import demonstrate
+from vlasync.recording.perturbation import Perturbation
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode, LanguageSpan
 

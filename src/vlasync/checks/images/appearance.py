@@ -155,7 +155,8 @@ class _Preview:
 def _preview(episode: Episode, count: int) -> _Preview:
     """The first `count` frames of an episode."""
     small, _, _ = mend({name: thumbnails(images[:count]) for name, images in episode.images.items()})
-    return _Preview(episode=replace(episode, state=episode.state[:count]), small=_in_place(small, episode.spec.cameras))
+    first = replace(episode, state=episode.state[:count], frame_index=episode.frame_index[:count])
+    return _Preview(episode=first, small=_in_place(small, episode.spec.cameras))
 
 
 def _in_place(small: Small, cameras: Mapping[str, Camera]) -> Small:

@@ -108,14 +108,20 @@ class FlowModel:
         return float(np.nansum(usual) + np.nansum(scores - usual, axis=1).max())
 
     def _scores_by_lag(self, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log-likelihood of each step at each of `LAGS`, `[11, T - 1]`; NaN where flow or motion are unknown."""
+        """Log-likelihood of each step at each of `LAGS`, `[11, T - 1]`; NaN where flow or motion are unknown.
+
+        Also NaN where the step before is unknown at a lag and known at the model's: judged by its whole rest at one lag
+        and by its news at the other, the same step would not be held to the same.
+        """
         expected = motion @ self.weights
         rest = np.full((len(LAGS), *flow.shape), np.nan)
         for left, lag in zip(rest, LAGS, strict=True):
             first, stop = max(lag, 0), min(len(flow), len(flow) + lag)
             if first < stop:
                 left[first:stop] = flow[first:stop] - expected[first - lag : stop - lag]
-        return _scores(_news(rest, self.memory), self.precision)
+        alone = np.any(np.isnan(_before(rest)), axis=-1)
+        scores = _scores(_news(rest, self.memory), self.precision)
+        return np.where(alone & ~alone[LAGS.index(self.lag)], np.nan, scores)
 
 
 def _regression(
@@ -170,10 +176,16 @@ def _memory(rest: NDArray[np.float64], trust: NDArray[np.float64]) -> float:
 
 def _news(rest: NDArray[np.float64], memory: float) -> NDArray[np.float64]:
     """What residuals `[..., T, 6]` have beyond the one before; where that is unknown, scaled to vary as news does."""
-    before = np.full_like(rest, np.nan)
-    before[..., 1:, :] = rest[..., :-1, :]
+    before = _before(rest)
     alone = np.isnan(before).any(axis=-1, keepdims=True)
     return np.where(alone, np.sqrt(1 - memory**2) * rest, rest - memory * before)
+
+
+def _before(rest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The row before each of `[..., T, 6]`, NaN before the first."""
+    before = np.full_like(rest, np.nan)
+    before[..., 1:, :] = rest[..., :-1, :]
+    return before
 
 
 def _scores(news: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:
