@@ -10,12 +10,13 @@ from typing import Any
 from vlasync.errors import VlasyncError
 from vlasync.models.heads.kinds import head_config
 from vlasync.models.tuning import Tuning
-from vlasync.recipes import demo, reference
+from vlasync.recipes import demo, laptop, reference
 from vlasync.recipes.options import TrainOptions, TuningOptions
 from vlasync.training.run import RunConfig
 
 RECIPES: dict[str, Callable[[], RunConfig]] = {
     "demo": demo.demo,
+    "laptop": laptop.laptop,
     "kosmos2-lstm": reference.kosmos2_lstm,
     "tiny-kosmos2-lstm": reference.tiny_kosmos2_lstm,
     "tiny-paligemma-lstm": reference.tiny_paligemma_lstm,
