@@ -1,4 +1,4 @@
-"""What a run achieves on CALVIN's chains: average length, baselines, learning curve, every task; as tables for the docs.
+"""What a run achieves on CALVIN's chains: average length, baselines, learning curve and every task, as tables.
 
     python benchmarks/calvin_training.py RUN --scene D [--chains 1000] [--write "D -> D"]
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -42,7 +42,7 @@ class CalvinTraining:
     """
 
     run: Annotated[Path, tyro.conf.Positional]
-    scene: str = "D"
+    scene: Literal["A", "B", "C", "D"] = "D"
     chains: int = 1000
     baseline_chains: int = 100
     curve_chains: int = 100
@@ -76,20 +76,22 @@ def _results(config: CalvinTraining, driver: Driver, chains: int) -> ChainResult
 def _facts(config: CalvinTraining, trained: ChainResults) -> str:
     data = json.loads((config.run / "data.json").read_text())
     log = read_metrics(config.run / "metrics.jsonl")
+    seed = json.loads((config.run / "recipe.json").read_text())["training"]["seed"]
     speed = sorted(line.frames_per_second for line in log)[len(log) // 2]
     return (
         f"{data['windows']:,} windows of {len(data['tasks'])} tasks, {data['steps']:,} steps in {log[-1].minutes:.0f} "
-        f"minutes ({speed:.0f} frames/s), seed {json.loads((config.run / 'recipe.json').read_text())['training']['seed']}"
-        f"; {trained.machine}. `{trained.command}`"
+        f"minutes ({speed:.0f} frames/s), seed {seed}; "
+        f"{trained.machine}. `{trained.command}`"
     )
 
 
 def _headline(rows: list[ChainResults]) -> str:
-    table = "| policy | chains | average length | 95 % interval | 1 | 2 | 3 | 4 | 5 |\n|---|---|---|---|---|---|---|---|---|\n"
+    table = "| policy | chains | average length | 95 % interval | 1 | 2 | 3 | 4 | 5 |\n" + "|---" * 9 + "|\n"
     for row in rows:
         low, high = row.average_length_interval
         shares = " | ".join(f"{result.rate:.3f}" for result in row.success_at)
-        table += f"| {row.driver} | {len(row.outcomes)} | **{row.average_length:.2f}** | {low:.2f} to {high:.2f} | {shares} |\n"
+        length = f"**{row.average_length:.2f}** | {low:.2f} to {high:.2f}"
+        table += f"| {row.driver} | {len(row.outcomes)} | {length} | {shares} |\n"
     return table.rstrip()
 
 
