@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from vlasync.data.layouts import ImageCoding
 from vlasync.envs.playtable.instructions import require_demonstrated
 from vlasync.envs.playtable.layouts import find_layout
 from vlasync.errors import VlasyncError
@@ -42,6 +43,7 @@ class RecordingConfig:
         scenes: scenes of the play table, recorded one after the other.
         style: one task per episode, or long recordings in which the expert plays.
         format: `store` for training, `calvin` for CALVIN's own layout.
+        images: how a store keeps images; raw by default.
         cameras: image streams.
         perturbation: bursts of random action that disturb the expert.
         seed: of starts, sentences, bursts and the order of play.
@@ -59,6 +61,7 @@ class RecordingConfig:
     scenes: tuple[str, ...] = ("D",)
     style: Style = "task"
     format: Literal["store", "calvin"] = "store"
+    images: ImageCoding | None = None
     cameras: Mapping[str, Camera] = field(default_factory=calvin_cameras)
     perturbation: Perturbation = field(default_factory=Perturbation)
     seed: int = 0
@@ -80,6 +83,8 @@ class RecordingConfig:
                 f"RecordingConfig: got {len(self.tasks)} tasks and max_steps {self.max_steps}; "
                 f"expected at least one task and fewer than {FRAME_NUMBERS} steps"
             )
+        if self.images is not None and self.format != "store":
+            raise VlasyncError(f"RecordingConfig.images is {self.images!r}; only format 'store' has codings of images")
         if not self.scenes or len(set(self.scenes)) < len(self.scenes):
             raise VlasyncError(f"RecordingConfig.scenes is {self.scenes}; expected one or more, each once")
 

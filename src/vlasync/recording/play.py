@@ -210,13 +210,14 @@ class _Recorder:
     def clean_stretches(self, label: Label) -> list[tuple[int, int]]:
         """First and last frames, within a label, of what the expert did undisturbed to achieve the label's task.
 
-        There are none where it was about another one and achieved this by the way.
+        There are none where it was about another one and achieved this by the way, or where a burst achieved it.
         """
         first = label.last + 1
         while first > label.first and self.doing[first - 1] == label.task:
             first -= 1
         disturbed = np.array(self._disturbed[first : label.last + 1], dtype=bool)
-        return [(first + start, first + end) for start, end in clean_stretches(disturbed)]
+        stretches = [(first + start, first + end) for start, end in clean_stretches(disturbed)]
+        return stretches if stretches and stretches[-1][1] == label.last else []
 
     def _step(self, command: NDArray[np.float64], doing: str, disturbed: bool = False) -> None:
         raw, *_ = self._env.step(command)

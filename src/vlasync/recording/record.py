@@ -50,7 +50,7 @@ def record(config: RecordingConfig) -> Path:
     # CALVIN numbers its frames through, so that its layout cannot be written in parallel: it is made from a store.
     store = config.out if config.format == "store" else config.out / ".store"
     if config.format == "store" or not _is_complete(config):
-        create_store(store, SyncSpec.CALVIN.replace(cameras=config.cameras))
+        create_store(store, SyncSpec.CALVIN.replace(cameras=config.cameras), config.images or "raw")
         _record_shards(config, store)
         failed = _failed_attempts(Store.open(store))
         if config.format == "calvin":
