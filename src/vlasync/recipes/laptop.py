@@ -29,7 +29,7 @@ def laptop() -> RunConfig:
             loss=LossConfig(pose="mse", gripper_weight=0.01),
         ),
         training=TrainingConfig(
-            steps=24_000,
+            steps=18_000,
             batch_size=32,
             optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200, weight_decay=0.01),
             average_decay=0.999,
