@@ -84,6 +84,7 @@ def record(
         style=options.style,
         play_frames=options.play_frames,
         format=options.format,
+        images=options.images,
         cameras=calvin_cameras(*options.image_size),
         workers=workers,
         seed=options.seed,

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from vlasync.data.dataset import Dataset, handed_over
-from vlasync.data.layouts import Layout, VideoCoding
+from vlasync.data.layouts import ImageCoding, Layout, VideoCoding
 from vlasync.data.open import open_dataset, split_folders
 from vlasync.data.parts import Part, cut
 from vlasync.data.provenance import claim, complete, fingerprint
@@ -29,6 +29,7 @@ class Conversion:
         target: folder to write.
         to: layout to write.
         video: coding of the videos where `to` is `lerobot`; None keeps every pixel, as PNG in its parquet files.
+        images: coding of the images where `to` is `store`; None keeps them raw.
         workers: processes.
         shard: `(i, n)`, from 1: this call converts the i-th of n shares.
     """
@@ -37,6 +38,7 @@ class Conversion:
     target: Path
     to: Layout
     video: VideoCoding | None = None
+    images: ImageCoding | None = None
     workers: int = 1
     shard: tuple[int, int] = (1, 1)
 
@@ -47,7 +49,9 @@ class Conversion:
         if self.workers < 1:
             raise VlasyncError(f"workers is {self.workers}; it must be at least 1")
         if self.video is not None and self.to != "lerobot":
-            raise VlasyncError(f"video is for LeRobot's layout; `--to {self.to}` keeps images as they are")
+            raise VlasyncError(f"video is for LeRobot's layout; `--to {self.to}` has none")
+        if self.images is not None and self.to != "store":
+            raise VlasyncError(f"images is for the training store; `--to {self.to}` keeps every pixel its own way")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +94,14 @@ def _convert(conversion: Conversion, source: Path, folder: Path) -> Converted:
     """Convert one dataset, or this call's share of it."""
     dataset = open_dataset(source)
     outlines = dataset.outlines()
-    target = make_target(conversion.to, folder, dataset, outlines, conversion.video)
+    target = make_target(conversion.to, folder, dataset, outlines, video=conversion.video, images=conversion.images)
     parts = cut(outlines)
     settings = {
         "source": source.name,
         "fingerprint": fingerprint(dataset, outlines),
         "to": conversion.to,
         "video": conversion.video,
+        "images": conversion.images,
         "conversions": list(target.taken.changes),
     }
     if not claim(folder, settings):

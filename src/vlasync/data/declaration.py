@@ -13,7 +13,7 @@ from vlasync.data.lerobot_names import layout_of
 from vlasync.data.open import open_dataset
 from vlasync.data.readers import calvin, lerobot_info
 from vlasync.data.readers.declared import NEEDED, open_fields, read_draft
-from vlasync.data.store import write_spec
+from vlasync.data.store import declare_spec
 from vlasync.errors import DatasetError
 from vlasync.files import write_text
 from vlasync.spec import SyncSpec
@@ -35,7 +35,7 @@ def declare(path: Path, spec: SyncSpec) -> Path:
     """
     try:
         if (path / "store.json").exists():
-            return write_spec(path, spec)
+            return declare_spec(path, spec)
         file = _spec_file(path)
         write_text(file, spec.to_json())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Names of the layouts that a dataset can be written in, and of the codings of its videos."""
+"""Names of layouts that a dataset can be written in, and of the codings of its images and videos."""
 
 from typing import Literal
 
@@ -7,3 +7,7 @@ Layout = Literal["store", "calvin", "lerobot"]
 
 VideoCoding = Literal["lossless", "h264"]
 """`lossless` decodes to the very pixels; `h264` is smaller, plays everywhere, and changes pixels a little."""
+
+ImageCoding = Literal["raw", "lossless", "jpeg"]
+"""How a training store keeps images: `raw` bytes need no decoding, `lossless` decodes to the very pixels, and `jpeg`
+decodes faster and changes pixels a little."""

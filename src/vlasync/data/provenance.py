@@ -27,7 +27,7 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> bool:
 
     Args:
         folder: of the dataset to write.
-        settings: what decides its content, as plain JSON values.
+        settings: what decides its content, as plain JSON values; None says no more than a missing one.
 
     Returns:
         Whether that conversion is complete.
@@ -41,12 +41,13 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> bool:
             raise DatasetError(f"{folder}: holds something that is no conversion begun here; choose another folder")
         _write(folder, settings, complete=False)
         return False
-    if (earlier := record["settings"]) != settings:
-        changed = [
-            f"{name} {earlier.get(name)!r} there, {settings.get(name)!r} now"
-            for name in sorted({*earlier, *settings})
-            if earlier.get(name) != settings.get(name)
-        ]
+    earlier = record["settings"]
+    changed = [
+        f"{name} {earlier.get(name)!r} there, {settings.get(name)!r} now"
+        for name in sorted({*earlier, *settings})
+        if earlier.get(name) != settings.get(name)
+    ]
+    if changed:
         raise DatasetError(f"{folder}: holds another conversion ({'; '.join(changed)}); choose another folder")
     return record["complete"]
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vlasync.data.coded_images import CodedImages, encode
+from vlasync.data.layouts import ImageCoding
 from vlasync.errors import DatasetError
-from vlasync.spec import SyncSpec
-from vlasync.types import Episode
+from vlasync.spec import Camera, SyncSpec
+from vlasync.types import Episode, ImageStream
 
 COPY_FRAMES = 256
 """Frames of one camera that are held in memory while a shard is written (31 MB at 200 x 200 px)."""
@@ -26,7 +28,7 @@ class Shard:
     """The memory maps of one shard with N frames.
 
     Attributes:
-        images: camera name -> `[N, 3, H, W']` uint8.
+        images: camera name -> `[N, H, W', 3]`, a view of channels-first images or coded ones.
         state: `[N, S]`.
         actions: `[N, n]`.
         scene: `[N, 24]`, or None.
@@ -35,7 +37,7 @@ class Shard:
         episodes: a row of `episodes.json` for each episode.
     """
 
-    images: dict[str, NDArray[np.uint8]]
+    images: dict[str, NDArray[np.uint8] | CodedImages]
     state: NDArray[np.float64]
     actions: NDArray[np.float64]
     scene: NDArray[np.float64] | None
@@ -43,8 +45,15 @@ class Shard:
     timestamps: NDArray[np.float64] | None
     episodes: list[dict[str, Any]]
 
+    def stream(self, camera: str, part: slice) -> ImageStream:
+        """The images of some consecutive frames; nothing is copied or decoded yet."""
+        images = self.images[camera]
+        if isinstance(images, CodedImages):
+            return replace(images, offsets=images.offsets[part.start : part.stop + 1])
+        return images[part]
 
-def write_arrays(folder: Path, spec: SyncSpec, episodes: Sequence[Episode]) -> None:
+
+def write_arrays(folder: Path, spec: SyncSpec, episodes: Sequence[Episode], coding: ImageCoding) -> None:
     """Write the arrays of a shard into `folder`, each appended episode by episode; all episodes are in `spec`."""
     total = sum(len(episode) for episode in episodes)
 
@@ -59,8 +68,11 @@ def write_arrays(folder: Path, spec: SyncSpec, episodes: Sequence[Episode]) -> N
     low_dimensional("frame_index", "<i8", lambda episode: episode.frame_index)
     low_dimensional("timestamps", "<f8", lambda episode: episode.timestamps)
     for name, camera in spec.cameras.items():
-        shape = (total, 3, camera.height, camera.width)
-        _write_npy(folder / f"images.{name}.npy", np.dtype("u1"), shape, _channels_first(episodes, name))
+        if coding == "raw":
+            shape = (total, 3, camera.height, camera.width)
+            _write_npy(folder / f"images.{name}.npy", np.dtype("u1"), shape, _channels_first(episodes, name))
+        else:
+            _write_coded(folder, name, episodes, coding)
 
 
 def _channels_first(episodes: Sequence[Episode], camera: str) -> Iterator[NDArray[np.uint8]]:
@@ -70,19 +82,39 @@ def _channels_first(episodes: Sequence[Episode], camera: str) -> Iterator[NDArra
             yield np.moveaxis(episode.images[camera][first : first + COPY_FRAMES], 3, 1)
 
 
+def _write_coded(folder: Path, camera: str, episodes: Sequence[Episode], coding: ImageCoding) -> None:
+    """Write the images of one camera coded, and where each of them begins."""
+    offsets = [0]
+    file = folder / f"images.{camera}.coded.npy"
+    with file.open("wb") as stream:
+        _write_header(stream, np.dtype("u1"), (0,))
+        for episode in episodes:
+            for frame in range(len(episode)):
+                offsets.append(offsets[-1] + stream.write(encode(episode.images[camera][frame], coding)))
+        stream.seek(0)
+        _write_header(stream, np.dtype("u1"), (offsets[-1],))  # as long as the first one: it has room for any length
+    starts = np.array(offsets, "<i8")
+    _write_npy(folder / f"images.{camera}.offsets.npy", starts.dtype, starts.shape, [starts])
+
+
 def _write_npy(file: Path, dtype: np.dtype[Any], shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
     """Write an `.npy` file piece by piece.
 
     Plain writes, because a memory map on a full disk ends the process (SIGBUS) where a write raises OSError.
     """
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with file.open("wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, header)
+        _write_header(stream, dtype, shape)
         for part in parts:
             stream.write(np.ascontiguousarray(part).data)
 
 
-def open_shard(folder: Path, spec: SyncSpec) -> Shard:
+def _write_header(stream: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Write the head of an `.npy` file."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+
+
+def open_shard(folder: Path, spec: SyncSpec, coding: ImageCoding) -> Shard:
     """Map the arrays of a shard.
 
     Raises:
@@ -99,16 +131,31 @@ def open_shard(folder: Path, spec: SyncSpec) -> Shard:
         return _map(folder / f"{name}.npy", shape, "f8") if (folder / f"{name}.npy").exists() else None
 
     return Shard(
-        images={
-            name: _map(folder / f"images.{name}.npy", (total, 3, camera.height, camera.width), "u1")
-            for name, camera in spec.cameras.items()
-        },
+        images={name: _open_images(folder, name, camera, total, coding) for name, camera in spec.cameras.items()},
         state=_map(folder / "state.npy", (total, spec.state_size), "f8"),
         actions=_map(folder / "actions.npy", (total, spec.action_size), "f8"),
         scene=optional("scene", (total, 24)),
         frame_index=_map(folder / "frame_index.npy", (total,), "i8"),
         timestamps=optional("timestamps", (total,)),
         episodes=rows,
+    )
+
+
+def _open_images(
+    folder: Path, name: str, camera: Camera, total: int, coding: ImageCoding
+) -> NDArray[np.uint8] | CodedImages:
+    """The images of one camera, `[N, H, W', 3]`."""
+    if coding == "raw":
+        images = _map(folder / f"images.{name}.npy", (total, 3, camera.height, camera.width), "u1")
+        return np.moveaxis(images, 1, 3)
+    offsets = _map(folder / f"images.{name}.offsets.npy", (total + 1,), "i8")
+    file = folder / f"images.{name}.coded.npy"
+    return CodedImages(
+        name=str(file),
+        content=_map(file, (int(offsets[-1]),), "u1"),
+        offsets=offsets,
+        height=camera.height,
+        width=camera.width,
     )
 
 

@@ -1,8 +1,10 @@
-"""The training store: demonstrations as raw memory maps; a window is one contiguous copy and nothing is decoded.
+"""The training store: demonstrations as memory maps; a window of raw images is one contiguous copy, nothing is decoded.
 
-    <store>/store.json                     format version and SyncSpec
+    <store>/store.json                     format version, coding of the images, and SyncSpec
     <store>/shards/<name>/episodes.json    name, first frame, length, sentences, scene and conversions of each episode
-                          images.<camera>.npy  [N, 3, H, W'] uint8, channels first as networks read them
+                          images.<camera>.npy  [N, 3, H, W'] uint8, channels first as networks read them; or else
+                          images.<camera>.coded.npy    [bytes] uint8, one coded image after the other
+                          images.<camera>.offsets.npy  [N + 1] int64, where each begins, and where the last one ends
                           state.npy            [N, S] float64
                           actions.npy          [N, n] float64, in the representation of the SyncSpec
                           scene.npy            [N, 24] float64, where the demonstrations come from a simulator
@@ -20,72 +22,82 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, get_args
 
 from vlasync.actions.handover import HandOver, hand_over
 from vlasync.data.dataset import Dataset, Outline, handed_over
+from vlasync.data.layouts import ImageCoding
 from vlasync.data.shards import Shard, open_shard, write_arrays
 from vlasync.errors import DatasetError
 from vlasync.files import write_text
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode, LanguageSpan
 
-STORE_FORMAT = 1
-"""Version of the layout above; a store of another version is refused."""
+STORE_FORMAT = 2
+"""Version of the layout above. Version 1 had raw images only; a store of any other version is refused."""
 
 
-def create_store(path: Path, spec: SyncSpec) -> None:
+def create_store(path: Path, spec: SyncSpec, images: ImageCoding = "raw") -> None:
     """Make an empty store, or accept the one that is there.
 
     Args:
         path: folder of the store; made with its parents.
         spec: what the numbers of all its episodes mean.
+        images: how it keeps images.
 
     Raises:
         SpecMismatchError: a store with another SyncSpec lies at `path`.
-        DatasetError: the folder cannot be written.
+        DatasetError: a store that keeps images otherwise lies there, or the folder cannot be written.
     """
     if (path / "store.json").exists():
-        read_spec(path).require_equal(spec, where=f"store {path}")
+        found, coding = _read_head(path)
+        found.require_equal(spec, where=f"store {path}")
+        if coding != images:
+            raise DatasetError(f"{path}: keeps images {coding}, asked for {images}; choose another folder")
         return
     try:
         (path / "shards").mkdir(parents=True, exist_ok=True)
-        write_spec(path, spec)
+        _write_head(path, spec, images)
     except OSError as error:
         raise DatasetError(f"{path}: cannot make a store there ({error.strerror}); choose another folder") from error
 
 
-def read_spec(path: Path) -> SyncSpec:
-    """The SyncSpec of the store at `path`.
+def declare_spec(path: Path, spec: SyncSpec) -> Path:
+    """Say in `store.json` that the numbers of the store at `path` mean what `spec` says; nothing else changes.
+
+    Returns:
+        The file.
 
     Raises:
-        DatasetError: `store.json` is missing, damaged, or of another format version.
+        DatasetError: see `Store.open`.
     """
+    return _write_head(path, spec, _read_head(path)[1])
+
+
+def _read_head(path: Path) -> tuple[SyncSpec, ImageCoding]:
+    """What `store.json` says of all shards."""
     file = path / "store.json"
     try:
         record = json.loads(file.read_text())
-        version, spec = record["format"], record["spec"]
+        version, spec, images = record["format"], record["spec"], record.get("images", "raw")
     except FileNotFoundError as error:
         raise DatasetError(
             f"{file}: not found; a training store has this file, make one with `vlasync record`"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{file}: damaged, expected JSON with `format` and `spec` ({error!r})") from error
-    if version != STORE_FORMAT:
-        raise DatasetError(f"{file}: format {version}, expected {STORE_FORMAT}; record or convert the data again")
-    return SyncSpec.from_json(json.dumps(spec))
+    if version not in (1, STORE_FORMAT) or images not in get_args(ImageCoding):
+        raise DatasetError(
+            f"{file}: format {version} with images {images!r}, expected format 1 or {STORE_FORMAT} with images "
+            f"{' | '.join(get_args(ImageCoding))}; record or convert the data again"
+        )
+    return SyncSpec.from_json(json.dumps(spec)), images
 
 
-def write_spec(path: Path, spec: SyncSpec) -> Path:
-    """Write `store.json`, in place of one that may be there: the numbers of the store mean what `spec` says.
-
-    Returns:
-        The file.
-    """
-    text = json.dumps({"format": STORE_FORMAT, "spec": json.loads(spec.to_json())}, indent=2, sort_keys=True)
-    write_text(path / "store.json", text)
+def _write_head(path: Path, spec: SyncSpec, images: ImageCoding) -> Path:
+    """Write `store.json`, in place of one that may be there."""
+    record = {"format": STORE_FORMAT, "images": images, "spec": json.loads(spec.to_json())}
+    write_text(path / "store.json", json.dumps(record, indent=2, sort_keys=True))
     return path / "store.json"
 
 
@@ -107,7 +119,7 @@ def write_shard(store: Path, name: str, episodes: Sequence[Episode]) -> None:
         raise DatasetError(f"{target}: exists already; delete it to write it again")
     if not episodes:
         raise DatasetError(f"{target}: a shard needs at least one episode, got none")
-    spec = read_spec(store)
+    spec, coding = _read_head(store)
     taken = [hand_over(episode.spec, spec, where=f"{episode.name} -> store {store}") for episode in episodes]
     for episode in episodes:
         _require_shapes(episode, spec)
@@ -121,7 +133,7 @@ def write_shard(store: Path, name: str, episodes: Sequence[Episode]) -> None:
     try:
         shutil.rmtree(unfinished, ignore_errors=True)  # left behind when the writer of this shard was killed
         unfinished.mkdir(parents=True)
-        write_arrays(unfinished, spec, episodes)
+        write_arrays(unfinished, spec, episodes, coding)
         (unfinished / "episodes.json").write_text(json.dumps(_episode_rows(episodes, taken), indent=1))
         unfinished.replace(target)
     except OSError as error:
@@ -159,7 +171,7 @@ def _require_shapes(episode: Episode, spec: SyncSpec) -> None:
 
 
 class Store(Dataset):
-    """The episodes of a training store, in the order of shard names; every array is a view of a memory map."""
+    """The episodes of a training store, in the order of shard names; all but coded images are views of memory maps."""
 
     def __init__(self, path: Path, spec: SyncSpec, shards: Sequence[Shard]) -> None:
         self.path = path
@@ -174,11 +186,11 @@ class Store(Dataset):
             DatasetError: no store there, no shard in it, or a file is missing, cut short or of another shape.
         """
         path = Path(path)
-        spec = read_spec(path)
+        spec, coding = _read_head(path)
         folders = sorted(folder for folder in (path / "shards").glob("*") if not folder.name.startswith("."))
         if not folders:
             raise DatasetError(f"{path / 'shards'}: no shards; record or convert demonstrations into this store first")
-        return cls(path, spec, [open_shard(folder, spec) for folder in folders])
+        return cls(path, spec, [open_shard(folder, spec, coding) for folder in folders])
 
     @property
     def num_frames(self) -> int:
@@ -206,13 +218,13 @@ class Store(Dataset):
         ]
 
     def read(self, number: int) -> Episode:
-        """Episode `number`; its images are `[T, H, W', 3]` views of channels-first memory maps."""
+        """Episode `number`; raw images are `[T, H, W', 3]` views of channels-first memory maps."""
         shard, row = self._rows[number]
         part = slice(row["first"], row["first"] + row["length"])
         return Episode(
             name=row["name"],
             spec=self.spec,
-            images={name: np.moveaxis(images[part], 1, 3) for name, images in shard.images.items()},
+            images={name: shard.stream(name, part) for name in shard.images},
             state=shard.state[part],
             actions=shard.actions[part],
             scene=None if shard.scene is None else shard.scene[part],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vlasync.actions.handover import HandOver, hand_over
 from vlasync.data.dataset import Dataset, Outline, handed_over
-from vlasync.data.layouts import Layout, VideoCoding
+from vlasync.data.layouts import ImageCoding, Layout, VideoCoding
 from vlasync.data.parts import Part
 from vlasync.data.readers.calvin import SPEC_FILE, frame_file, read_calvin
 from vlasync.data.store import create_store, write_shard
@@ -49,7 +49,13 @@ class Target(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class StoreTarget(Target):
-    """A training store; a part is a shard."""
+    """A training store; a part is a shard.
+
+    Attributes:
+        images: how it keeps images.
+    """
+
+    images: ImageCoding
 
     def has(self, part: Part) -> bool:
         """The shard is there."""
@@ -57,7 +63,7 @@ class StoreTarget(Target):
 
     def write(self, part: Part, episodes: Sequence[Episode]) -> None:
         """Write the shard."""
-        create_store(self.folder, self.taken.target)
+        create_store(self.folder, self.taken.target, self.images)
         write_shard(self.folder, self._name(part), episodes)
 
     def finish(self, parts: Sequence[Part], dataset: Dataset) -> None:
@@ -129,7 +135,13 @@ class LeRobotTarget(Target):
 
 
 def make_target(
-    layout: Layout, folder: Path, dataset: Dataset, outlines: Sequence[Outline], video: VideoCoding | None = None
+    layout: Layout,
+    folder: Path,
+    dataset: Dataset,
+    outlines: Sequence[Outline],
+    *,
+    video: VideoCoding | None = None,
+    images: ImageCoding | None = None,
 ) -> Target:
     """The target of a conversion.
 
@@ -139,6 +151,7 @@ def make_target(
         dataset: to convert.
         outlines: of its episodes.
         video: coding of the videos, for LeRobot.
+        images: coding of the images, for the store; raw by default.
 
     Raises:
         SpecMismatchError: the layout cannot hold what the dataset means.
@@ -146,7 +159,7 @@ def make_target(
     kept = hand_over(dataset.spec, dataset.spec, where=f"{layout} {folder}")
     match layout:
         case "store":
-            return StoreTarget(folder=folder, taken=kept)
+            return StoreTarget(folder=folder, taken=kept, images=images or "raw")
         case "lerobot":
             plan = LeRobotPlan(folder=folder, spec=dataset.spec, tasks=number_tasks(outlines), video=video)
             return LeRobotTarget(folder=folder, taken=kept, plan=plan)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vlasync.actions.representations import Representation
+from vlasync.data.layouts import ImageCoding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class RecordOptions:
             without a reset, with a sentence wherever a task was achieved.
         play_frames: length of a recording in play style, at 30 frames per second.
         format: `store` for training, `calvin` for CALVIN's own layout.
+        images: how a store keeps images: raw, which trains fastest and is the default; lossless, a fourth of the space
+            or less; or jpeg, which decodes faster than that and changes pixels a little.
         image_size: side of the static and of the gripper camera's images, px.
         seed: of starts, sentences, perturbations and the order of play; the same seed gives the same bytes.
     """
@@ -33,6 +36,7 @@ class RecordOptions:
     style: Literal["task", "play"] = "task"
     play_frames: int = 900
     format: Literal["store", "calvin"] = "store"
+    images: ImageCoding | None = None
     image_size: tuple[int, int] = (200, 84)
     seed: int = 0
 
