@@ -76,7 +76,7 @@ class FlowModel:
         weights, certain, trust = _regression(seen, motion[known])
         rest = flow - motion @ weights
         memory = _memory(rest, trust)
-        news = _news(rest, memory)[known]
+        news = _news(rest, memory)[0][known]
         precision = _settled(news, trust)
         left, shown = (trust @ values**2 for values in (rest[known], seen))
         # A sum over autoregressive rest varies as if only one frame in (1 + memory) / (1 - memory) counted.
@@ -119,9 +119,10 @@ class FlowModel:
             first, stop = max(lag, 0), min(len(flow), len(flow) + lag)
             if first < stop:
                 left[first:stop] = flow[first:stop] - expected[first - lag : stop - lag]
-        alone = np.any(np.isnan(_before(rest)), axis=-1)
-        scores = _scores(_news(rest, self.memory), self.precision)
-        return np.where(alone & ~alone[LAGS.index(self.lag)], np.nan, scores)
+        news, alone = _news(rest, self.memory)
+        scores = _scores(news, self.precision)
+        scores[alone & ~alone[LAGS.index(self.lag)]] = np.nan
+        return scores
 
 
 def _regression(
@@ -174,18 +175,16 @@ def _memory(rest: NDArray[np.float64], trust: NDArray[np.float64]) -> float:
     return float(np.clip((weighted * after).sum() / max((weighted * before).sum(), PRECISE), 0.0, MOST_MEMORY))
 
 
-def _news(rest: NDArray[np.float64], memory: float) -> NDArray[np.float64]:
-    """What residuals `[..., T, 6]` have beyond the one before; where that is unknown, scaled to vary as news does."""
-    before = _before(rest)
-    alone = np.isnan(before).any(axis=-1, keepdims=True)
-    return np.where(alone, np.sqrt(1 - memory**2) * rest, rest - memory * before)
+def _news(rest: NDArray[np.float64], memory: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What residuals `[..., T, 6]` have beyond the one before, scaled to vary as news does where that is unknown.
 
-
-def _before(rest: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The row before each of `[..., T, 6]`, NaN before the first."""
-    before = np.full_like(rest, np.nan)
-    before[..., 1:, :] = rest[..., :-1, :]
-    return before
+    And where it is unknown, `[..., T]`.
+    """
+    alone = np.ones(rest.shape[:-1], dtype=bool)
+    np.isnan(rest[..., :-1, 0], out=alone[..., 1:])
+    news = rest.copy()
+    news[..., 1:, :] -= memory * rest[..., :-1, :]
+    return np.where(alone[..., None], np.sqrt(1 - memory**2) * rest, news), alone
 
 
 def _scores(news: NDArray[np.float64], precision: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +33,7 @@ def tiles(small: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     height, width = small.shape[2:]
     if min(height, width) < side:
         small = resized(small, (max(height, side), max(width, side)))
-    return _cells(_cells(small, side, axis=2, most=side), side, axis=3, most=side)
+    return _cells(_cells(small, side, axis=2), side, axis=3)
 
 
 def resized(small: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -40,23 +43,40 @@ def resized(small: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.flo
 
 
 def _reduced(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """`[T, 3, h, w]` from `[T, H, W', 3]`."""
-    channels_first = np.moveaxis(images, 3, 1)
-    rows = _cells(channels_first, SIDE, axis=2)
-    return _cells(rows, SIDE, axis=3).astype(np.float32, copy=False)
+    """`[T, 3, h, w]` from `[T, H, W', 3]`: integer sums along the axes in which the numbers lie in memory."""
+    values = np.moveaxis(images, 3, 1)
+    height, width = 2, 3
+    if not values.flags.c_contiguous:
+        values, height, width = images, 1, 2
+    size = 1
+    for axis in (height, width):
+        cell, count, start = _grid(values.shape[axis], SIDE)
+        size *= cell
+        total = np.zeros((*values.shape[:axis], count, *values.shape[axis + 1 :]), np.min_scalar_type(255 * size))
+        for part in _parts(values, axis, cell, count, start):
+            total += part
+        values = total
+    return (values if height == 2 else np.moveaxis(values, 3, 1)).astype(np.float32) / np.float32(size)
 
 
-def _cells(
-    values: NDArray[np.uint8] | NDArray[np.float32], side: int, axis: int, most: int | None = None
-) -> NDArray[np.float32]:
-    """Means over the largest equal cells along one axis of which there are `side`, and no more than `most`."""
-    size = values.shape[axis]
+def _grid(size: int, side: int) -> tuple[int, int, int]:
+    """The largest equal cells along an axis of which there are `side`: their size, how many, and where they start."""
     cell = max(size // side, 1)
-    count = size // cell if most is None else most
-    start = (size - count * cell) // 2
-    total = np.zeros((*values.shape[:axis], count, *values.shape[axis + 1 :]), np.float32)
+    count = size // cell
+    return cell, count, (size - count * cell) // 2
+
+
+def _parts(values: NDArray[Any], axis: int, cell: int, count: int, start: int) -> Iterator[NDArray[Any]]:
+    """The first number of each cell along an axis, the second of each, and so on."""
     for offset in range(start, start + cell):
-        part = [slice(None)] * values.ndim
-        part[axis] = slice(offset, offset + (count - 1) * cell + 1, cell)
-        total += values[tuple(part)]
+        yield values[(slice(None),) * axis + (slice(offset, offset + (count - 1) * cell + 1, cell),)]
+
+
+def _cells(values: NDArray[np.float32], side: int, axis: int) -> NDArray[np.float32]:
+    """Means over `side` equal cells along one axis."""
+    cell = max(values.shape[axis] // side, 1)
+    start = (values.shape[axis] - side * cell) // 2
+    total = np.zeros((*values.shape[:axis], side, *values.shape[axis + 1 :]), np.float32)
+    for part in _parts(values, axis, cell, side, start):
+        total += part
     return total / np.float32(cell)
