@@ -125,7 +125,7 @@ def check(
 def train(
     recipe: Positional[str],
     *,
-    data: Path,
+    data: Annotated[tuple[str, ...], tyro.conf.UseAppendAction],
     run: Path,
     options: Annotated[TrainOptions, tyro.conf.arg(name="")] = AS_THE_RECIPE,
 ) -> int:
@@ -134,7 +134,7 @@ def train(
     For example:
 
         vlasync train tiny-kosmos2-lstm --data task_D_D --run runs/tiny
-        vlasync train demo --data runs/demo/data --run runs/again --steps 500
+        vlasync train demo --data runs/demo/data --data more/data=0.3 --run runs/mixed --steps 500
         vlasync train demo --data runs/demo/data --run runs/tcp --actions tcp_relative
         vlasync train demo --data runs/demo/data --run runs/flow --head flow --history interleaved
         vlasync train kosmos2-lstm --data task_D_D --run runs/lora --tuning lora --lora-rank 32
@@ -143,16 +143,19 @@ def train(
 
     Args:
         recipe: name of a recipe, where a wrong one lists them; or a RoboVLMs config, as path to a .json file.
-        data: a training store, a CALVIN split, a LeRobot v3 folder, or a folder with training/ and validation/.
+        data: a training store, a CALVIN split, a LeRobot v3 folder, or a folder with training/ and validation/, also in
+            an object store (s3://...); several ones are mixed by size, or by their shares of the windows drawn (B=0.3).
         run: run folder for checkpoints, metrics and TensorBoard files.
         options: settings instead of the recipe's.
     """
     from vlasync.compat.robovlms.recipe import read_recipe
+    from vlasync.data.mixture import Source
     from vlasync.recipes.registry import get_recipe, with_overrides
     from vlasync.training.run import train as train_run
 
     config = read_recipe(Path(recipe)) if recipe.endswith(".json") else get_recipe(recipe)
-    checkpoint = train_run(with_overrides(config, options), data, run)
+    sources = [Source.parse(text) for text in data]
+    checkpoint = train_run(with_overrides(config, options), sources, run)
     console.print(f"trained: {checkpoint}; see how it drives with [bold]vlasync evaluate {run}[/bold]")
     return 0
 
@@ -299,6 +302,7 @@ def convert(
 
         vlasync convert task_D_D data/d --to store --workers 8
         vlasync convert data/d data/d-lerobot --to lerobot --video h264
+        vlasync convert data/d data/d-small --to store --images lossless
         vlasync convert task_ABCD_D data/abcd --to store --shard 3/16
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,16 @@ from vlasync.data.windows import Windows
 from vlasync.errors import VlasyncError
 from vlasync.types import Batch
 
-PREFETCHED_BATCHES = 2
-"""Batches prepared ahead; copies release the interpreter lock, so one thread keeps up with a training step."""
+PREFETCHED_BATCHES = 4
+"""Batches prepared ahead, each by a thread of its own: copying and decoding images release the interpreter's lock."""
 
 
 class WindowLoader:
-    """An endless stream of batches: every epoch is another permutation of all windows.
+    """An endless stream of batches: every epoch draws its windows in another order.
 
-    The permutation of epoch e comes from `SeedSequence([seed, e])`; windows that do not fill a last batch are left out
-    of that epoch. Each process of a distributed run takes its own part of a global batch of `world_size * batch_size`.
+    The order of epoch e is `windows.order(seed, e)`, whatever the number of threads and processes; windows that do not
+    fill a last batch are left out of that epoch. Each process of a distributed run takes its own part of a global batch
+    of `world_size * batch_size`.
 
     Args:
         windows: what to draw from.
@@ -60,20 +61,22 @@ class WindowLoader:
         self._handed_out = state["epoch"] * self.batches_per_epoch + state["position"]
 
     def __iter__(self) -> Iterator[Batch]:
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="window-loader") as thread:
-            ahead = range(self._handed_out, self._handed_out + PREFETCHED_BATCHES)
-            pending = deque(thread.submit(self._load, number) for number in ahead)
+        with ThreadPoolExecutor(max_workers=PREFETCHED_BATCHES, thread_name_prefix="window-loader") as threads:
+
+            def prepare(number: int) -> Future[Batch]:
+                return threads.submit(self._windows.batch, self._indices(number))
+
+            pending = deque(map(prepare, range(self._handed_out, self._handed_out + PREFETCHED_BATCHES)))
             while True:
                 batch = pending.popleft().result()
-                pending.append(thread.submit(self._load, self._handed_out + PREFETCHED_BATCHES))
+                pending.append(prepare(self._handed_out + PREFETCHED_BATCHES))
                 self._handed_out += 1
                 yield batch
 
-    def _load(self, number: int) -> Batch:
-        """This process's part of global batch `number`, counted over all epochs; called by one thread only."""
+    def _indices(self, number: int) -> NDArray[np.int64]:
+        """The windows of this process's part of global batch `number`, counted over all epochs."""
         epoch, position = divmod(number, self.batches_per_epoch)
         if self._order[0] != epoch:
-            random = np.random.default_rng(np.random.SeedSequence([self._seed, epoch]))
-            self._order = (epoch, random.permutation(len(self._windows)))
+            self._order = (epoch, self._windows.order(self._seed, epoch))
         first = (position * self._world_size + self._rank) * self._batch_size
-        return self._windows.batch(self._order[1][first : first + self._batch_size])
+        return self._order[1][first : first + self._batch_size]

@@ -121,6 +121,10 @@ class Windows:
         """The different tasks, sorted."""
         return tuple(sorted({span.task for _, span in self._spans}))
 
+    def order(self, seed: int, epoch: int) -> NDArray[np.int64]:
+        """The windows of an epoch by number, in the order in which they are drawn: a permutation of all."""
+        return np.random.default_rng(np.random.SeedSequence([seed, epoch])).permutation(len(self))
+
     def labelled_actions(self) -> NDArray[np.float32]:
         """The actions that windows show, each once: `[N, n]`, those of frames under at least one sentence.
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 
 from vlasync.actions.normalization import Normalizer
-from vlasync.actions.representations import Representation, represent
-from vlasync.data.convert import Conversion, convert
-from vlasync.data.open import open_dataset
-from vlasync.data.store import Store
-from vlasync.data.windows import Windows, split_episodes
+from vlasync.actions.representations import Representation
+from vlasync.data.mixture import MixedWindows, Source
+from vlasync.data.windows import Windows
 from vlasync.errors import CheckpointError
 from vlasync.files import whole_folder, write_text
 from vlasync.models.folder import save_vla
@@ -21,6 +19,7 @@ from vlasync.models.tiny import Family, TinySize, build_tiny_vlm
 from vlasync.models.vla import VLA, VLAConfig, build_vla
 from vlasync.progress import console
 from vlasync.spec import NormalizationKind
+from vlasync.training.sources import Cut, open_sources
 from vlasync.training.trainer import Trainer, TrainingConfig, start_accelerator
 
 MIN_MOTION_M = 0.001
@@ -62,12 +61,12 @@ class RunConfig:
     without_effect: tuple[str, ...] = ()
 
 
-def train(config: RunConfig, data: Path, run: Path) -> Path:
+def train(config: RunConfig, data: Path | Sequence[Source], run: Path) -> Path:
     """Train `config` on the demonstrations at `data` into `run`; a run that was interrupted goes on.
 
     Args:
         config: what to train.
-        data: a training store, a CALVIN split, or a folder with `training/` and `validation/`.
+        data: a training store, a CALVIN split, or a folder with `training/` and `validation/`; or several datasets.
         run: the run folder.
 
     Returns:
@@ -81,6 +80,7 @@ def train(config: RunConfig, data: Path, run: Path) -> Path:
     with accelerator.main_process_first():  # it makes the files that the others find
         claim_run(config, run)
         windows, validation = open_windows(config, data, run)
+        _require_same_data(windows, run)
         training = config.training.in_steps(len(windows), accelerator.num_processes)
         _record_data(windows, validation, run, steps=training.steps)
         vla = prepare_vla(config, windows, run)
@@ -106,39 +106,42 @@ def claim_run(config: RunConfig, run: Path) -> None:
         raise CheckpointError(f"{record}: this run was begun with another recipe; give another run folder\n{changed}")
 
 
-def open_windows(config: RunConfig, data: Path, run: Path) -> tuple[Windows, Windows | None]:
-    """Windows for training and for validation: the data's own two parts, or every n-th episode kept back."""
-    split = (data / "training").is_dir()
-    episodes = as_store(data / "training" if split else data, run / "data" / "training")
-    cut = partial(
-        Windows,
+def open_windows(
+    config: RunConfig, data: Path | Sequence[Source], run: Path
+) -> tuple[MixedWindows, MixedWindows | None]:
+    """Windows for training and for validation, as `config` wants them; see `vlasync.training.sources`."""
+    sources = [Source(data=str(data))] if isinstance(data, Path) else data
+    cut = Cut(
         window_size=config.vla.window_size,
         chunk_size=config.vla.chunk_size,
-        target=represent(episodes.spec, config.actions),
+        actions=config.actions,
+        validation_every=config.validation_every,
     )
-    if split:
-        if not (data / "validation").is_dir():
-            return cut(episodes), None
-        return cut(episodes), cut(as_store(data / "validation", run / "data" / "validation"))
-    if len(episodes) < config.validation_every:
-        return cut(episodes), None
-    kept, held_out = split_episodes(len(episodes), every=config.validation_every)
-    return cut(episodes, selection=kept), cut(episodes, selection=held_out)
+    return open_sources(sources, cut, run / "data")
 
 
-def as_store(data: Path, target: Path) -> Store:
-    """`data` itself if it is a training store; else its episodes, converted into one at `target` once."""
-    episodes = open_dataset(data)
-    if isinstance(episodes, Store):
-        return episodes
-    convert(Conversion(source=data, target=target, to="store"))
-    return Store.open(target)
+def _require_same_data(windows: MixedWindows, run: Path) -> None:
+    """A run that goes on draws the windows that it began with, or its place in their order would mean nothing."""
+    record = json.loads((run / "data.json").read_text()) if (run / "data.json").is_file() else {}
+    begun = [(part["windows"], part["share"]) for part in record.get("datasets", ())]
+    now = [(part.windows, part.share) for part in windows.contributions]
+    if begun and begun != now:
+        raise CheckpointError(
+            f"{run / 'data.json'}: this run was begun with (windows, share) {begun}, now {now}; give the same --data, or "
+            "another run folder"
+        )
 
 
-def _record_data(windows: Windows, validation: Windows | None, run: Path, *, steps: int) -> None:
+def _record_data(windows: MixedWindows, validation: Windows | None, run: Path, *, steps: int) -> None:
     """Write `data.json`: what the run learns from and for how long, and what was converted on the way to it."""
     made = [words for part in (windows, validation) if part is not None for words in part.conversions]
-    record = {"tasks": windows.tasks, "windows": len(windows), "steps": steps, "conversions": list(dict.fromkeys(made))}
+    record = {
+        "tasks": windows.tasks,
+        "windows": len(windows),
+        "datasets": [asdict(part) for part in windows.contributions],
+        "steps": steps,
+        "conversions": list(dict.fromkeys(made)),
+    }
     write_text(run / "data.json", json.dumps(record, indent=2))
 
 
