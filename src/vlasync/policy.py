@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vlasync.errors import VlasyncError
 from vlasync.models.chunks import ChunkPrediction
+from vlasync.models.compute import Compute, halve_weights, has_half_weights, set_up
 from vlasync.models.folder import load_vla
 from vlasync.models.heads.head import Stream
 from vlasync.models.vla import VLA
@@ -30,23 +31,37 @@ class Policy:
     def __init__(self, vla: VLA, *, device: torch.device | str = "cpu") -> None:
         self.vla = vla.to(device).eval()
         self.device = torch.device(device)
+        self._half = has_half_weights(vla.vlm)
         self._instruction: str | None = None
         self._stream = vla.init_stream(1)
 
     @classmethod
-    def load(cls, run_dir: Path | str, *, device: torch.device | str | None = None) -> Self:
+    def load(
+        cls,
+        run_dir: Path | str,
+        *,
+        device: torch.device | str | None = None,
+        compute: Compute | None = None,
+        half: bool = False,
+    ) -> Self:
         """The policy of a run folder (its newest checkpoint) or of one checkpoint folder.
 
         Args:
             run_dir: a folder written by training, or one of its `checkpoints/<step>` folders.
             device: where to run; a GPU if there is one by default.
+            compute: how the VLM is computed; as usual on that device by default.
+            half: keep the VLM's weights in bfloat16, see `halve_weights`.
 
         Raises:
             CheckpointError: nothing there, or it does not fit.
         """
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        return cls(load_vla(latest_checkpoint(Path(run_dir))), device=device)
+        vla = load_vla(latest_checkpoint(Path(run_dir)))
+        set_up(vla.vlm, compute or Compute(), torch.device(device))
+        if half:
+            halve_weights(vla.vlm)
+        return cls(vla, device=device)
 
     @property
     def spec(self) -> SyncSpec:
@@ -72,9 +87,10 @@ class Policy:
     @torch.inference_mode()
     def predict(self, observation: Observation) -> ActionChunk:
         """The whole chunk `[K, n]` intended from this frame on; advances the history."""
-        self._stream, prediction = self.vla.step(
-            self._stream, self._images(observation), self._state(observation), [self._following()]
-        )
+        with self._arithmetic():
+            self._stream, prediction = self.vla.step(
+                self._stream, self._images(observation), self._state(observation), [self._following()]
+            )
         return self._chunk(prediction)
 
     @classmethod
@@ -109,13 +125,18 @@ class Policy:
         states += states[:1] * missing
         sentences = [policy._following() for policy in policies] + [filler] * missing
         batch = {name: torch.cat([image[name] for image in images]) for name in images[0]}
-        embeddings = vla.embed(batch, torch.cat(states), sentences)
+        with policies[0]._arithmetic():
+            embeddings = vla.embed(batch, torch.cat(states), sentences)
         chunks = []
         for policy, embedding in zip(policies, embeddings, strict=False):
             assert isinstance(policy._stream, Stream), "a history that is not interleaved is the policy head's"
             policy._stream, prediction = vla.head.step(policy._stream, embedding[None])
             chunks.append(policy._chunk(prediction))
         return chunks
+
+    def _arithmetic(self) -> torch.autocast:
+        """Products in bfloat16, where the VLM's weights are."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._half)
 
     def _following(self) -> str:
         """The instruction."""

@@ -35,6 +35,8 @@ class LogLine:
         gradient_norm: global L2 norm before clipping.
         frames_per_second: frames (not windows) seen per second since the last line, over all processes.
         validation_loss: total loss of the averaged weights on held-out episodes, where it was measured.
+        mfu: model FLOPs utilisation since the last line: the floating point operations that the steps need over those
+            that a matrix product on the same device would have done in that time; None in runs of before it was logged.
     """
 
     step: int
@@ -46,6 +48,7 @@ class LogLine:
     gradient_norm: float
     frames_per_second: float
     validation_loss: float | None = None
+    mfu: float | None = None
 
 
 def checkpoint_folders(run: Path) -> list[Path]:

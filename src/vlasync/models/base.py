@@ -14,7 +14,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from vlasync.errors import CheckpointError, VlasyncError
-from vlasync.models.vlm import VLM, Attention
+from vlasync.models.vlm import VLM
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"  # in transformers' order of preference
 
@@ -44,13 +44,12 @@ class Base:
         near = base.is_relative_to(home.parents[:2][-1])  # the run's own of run/checkpoints/<step>
         return cls(source=os.path.relpath(base, home) if near else str(base), sha256=sha256)
 
-    def load(self, folder: Path, *, processor: Path, attention: Attention, image_size: tuple[int, int] | None) -> VLM:
+    def load(self, folder: Path, *, processor: Path, image_size: tuple[int, int] | None) -> VLM:
         """Load the VLM.
 
         Args:
             folder: the VLA's.
             processor: folder of the processor that the VLA was trained with.
-            attention: see `VLM.from_pretrained`.
             image_size: see `VLM`.
 
         Raises:
@@ -59,7 +58,7 @@ class Base:
         seen = folder / self.source
         source = seen.resolve() if seen.is_dir() else self.source
         try:
-            vlm = VLM.from_pretrained(source, attention=attention, image_size=image_size, processor=processor)
+            vlm = VLM.from_pretrained(source, image_size=image_size, processor=processor)
         except VlasyncError as error:
             raise CheckpointError(
                 f"{folder}: it was trained beside the VLM {self.source!r}, which cannot be loaded; bring that VLM "

@@ -31,7 +31,7 @@ from vlasync.models.layout import PromptLayout
 from vlasync.models.losses import LossConfig
 from vlasync.models.tuning import Tuning
 from vlasync.models.vla import VLA, VLAConfig
-from vlasync.models.vlm import VLM, Attention
+from vlasync.models.vlm import VLM
 from vlasync.spec import SyncSpec
 
 _WEIGHTS, _CONFIG, _SPEC, _VLM = "model.safetensors", "config.json", "spec.json", "vlm"
@@ -61,12 +61,11 @@ def save_vla(vla: VLA, folder: Path, *, whole: bool = False) -> None:
         vla.vlm.processor.save_pretrained(unfinished / _VLM)
 
 
-def load_vla(folder: Path, *, attention: Attention = "eager") -> VLA:
+def load_vla(folder: Path) -> VLA:
     """Read what `save_vla` wrote.
 
     Args:
         folder: the VLA's folder.
-        attention: see `VLM.from_pretrained`.
 
     Returns:
         The VLA on the CPU, in evaluation mode.
@@ -86,9 +85,9 @@ def load_vla(folder: Path, *, attention: Attention = "eager") -> VLA:
     Normalizer(spec.normalization).require_fits(spec, where=str(folder / _SPEC))
     size = None if spec.image_transform is None else (spec.image_transform.height, spec.image_transform.width)
     vlm = (
-        VLM.from_config(folder / _VLM, attention=attention, image_size=size)
+        VLM.from_config(folder / _VLM, image_size=size)
         if base is None
-        else base.load(folder, processor=folder / _VLM, attention=attention, image_size=size)
+        else base.load(folder, processor=folder / _VLM, image_size=size)
     )
     vla = VLA(vlm, config, spec)
     _load_weights(vla, folder / _WEIGHTS, with_base=base is None)

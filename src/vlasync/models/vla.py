@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.profiler import record_function
 
 from vlasync.actions.normalization import Normalizer
 from vlasync.errors import SpecMismatchError, VlasyncError
@@ -21,9 +22,13 @@ from vlasync.models.losses import LossConfig, LossTerms
 from vlasync.models.sequence import ActionTokens, Readout
 from vlasync.models.state import StateEncoder
 from vlasync.models.tuning import Tuning, apply_tuning
-from vlasync.models.vlm import VLM, Attention
+from vlasync.models.vlm import VLM
 from vlasync.spec import ImageTransform, SyncSpec
 from vlasync.types import Batch
+
+MARKS = {f"vlasync/{part}": part for part in ("images", "head", "decode")}
+"""Names under which a profiler finds parts of a VLA's work, and what they are."""
+_IMAGES, _HEAD, _DECODE = MARKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +66,7 @@ class VLAConfig:
     prompt: PromptLayout | None = None
 
 
-def build_vla(
-    name_or_path: str | Path, config: VLAConfig, spec: SyncSpec, *, seed: int = 0, attention: Attention = "eager"
-) -> VLA:
+def build_vla(name_or_path: str | Path, config: VLAConfig, spec: SyncSpec, *, seed: int = 0) -> VLA:
     """A pretrained VLM with new action tokens and a new head; equal seeds give equal weights.
 
     Args:
@@ -71,14 +74,13 @@ def build_vla(
         config: what is added.
         spec: of the training data, with the normalisation that was fitted on it.
         seed: of the new weights.
-        attention: see `VLM.from_pretrained`.
 
     Raises:
         VlasyncError: the VLM cannot carry the history that is asked for.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        vlm = VLM.from_pretrained(name_or_path, attention=attention, image_size=config.image_size)
+        vlm = VLM.from_pretrained(name_or_path, image_size=config.image_size)
         vla = VLA(vlm, config, spec)
     if config.history == "interleaved":
         require_order(vlm, vla.tokens, num_images=len(config.cameras), state_size=spec.state_size)
@@ -189,11 +191,15 @@ class VLA(nn.Module):
 
     def forward(self, batch: Batch) -> ChunkPrediction:
         """Chunks for every frame of B windows: pose `[B, W, K, P]`, gripper `[B, W, K]`."""
-        return self.head(self._embed(batch))
+        embeddings = self._embed(batch)
+        with record_function(_HEAD):
+            return self.head(embeddings)
 
     def loss(self, batch: Batch) -> LossTerms:
         """The head's loss on B windows."""
-        return self.head.loss(self._embed(batch), self.target(batch), self.config.loss)
+        embeddings = self._embed(batch)
+        with record_function(_HEAD):
+            return self.head.loss(embeddings, self.target(batch), self.config.loss)
 
     def target(self, batch: Batch) -> ChunkTarget:
         """The demonstrated chunks of B windows, normalised: pose `[B, W, K, P]`, gripper and mask `[B, W, K]`."""
@@ -218,36 +224,41 @@ class VLA(nn.Module):
     ) -> tuple[Stream | FrameStream, ChunkPrediction]:
         """Take in the next frame of B rollouts, given as for `embed`; pose `[B, K, P]`, gripper `[B, K]`."""
         if isinstance(stream, Stream):
-            return self.head.step(stream, self.embed(images, state, sentences))
+            embedding = self.embed(images, state, sentences)
+            with record_function(_HEAD):
+                return self.head.step(stream, embedding)
         pixels = self._pixels(images, 1)
         frames, embedding = read_next(
             self.vlm, self.tokens, stream, pixels, state, sentences, window_size=self.config.window_size
         )
-        _, prediction = self.head.step(self.head.init_stream(len(state)), embedding)
+        with record_function(_HEAD):
+            _, prediction = self.head.step(self.head.init_stream(len(state)), embedding)
         return frames, prediction
 
     def decode(self, prediction: ChunkPrediction) -> torch.Tensor:
         """Actions `[..., K, P + 1]` in the representation of `spec`; the gripper is one of its two commands."""
-        logits = prediction.gripper.unsqueeze(-1)
-        actions = self._normalizer.decode(torch.cat([prediction.pose, logits], dim=-1))
-        command = torch.where(logits > 0, self.spec.gripper_open, self.spec.gripper_closed).to(actions.dtype)
-        return torch.cat([actions[..., :-1], command], dim=-1)
+        with record_function(_DECODE):
+            logits = prediction.gripper.unsqueeze(-1)
+            actions = self._normalizer.decode(torch.cat([prediction.pose, logits], dim=-1))
+            command = torch.where(logits > 0, self.spec.gripper_open, self.spec.gripper_closed).to(actions.dtype)
+            return torch.cat([actions[..., :-1], command], dim=-1)
 
     def _embed(self, batch: Batch) -> torch.Tensor:
         return self.embed_windows(batch.images, batch.state, batch.sentences)
 
     def _pixels(self, images: Mapping[str, torch.Tensor], frames_per_shift: int) -> torch.Tensor:
         """`[N, I, 3, h, w]` as the VLM wants them, cameras in the order of the prompt; arguments as for `embed`."""
-        prepared = [
-            prepare_images(
-                images[name],
-                self._image_transform,
-                shift_px=self.config.shift_px.get(name, 0) if self.training else 0,
-                frames_per_shift=frames_per_shift,
-            )
-            for name in self.config.cameras
-        ]
-        return torch.stack(prepared, dim=1)
+        with record_function(_IMAGES):
+            prepared = [
+                prepare_images(
+                    images[name],
+                    self._image_transform,
+                    shift_px=self.config.shift_px.get(name, 0) if self.training else 0,
+                    frames_per_shift=frames_per_shift,
+                )
+                for name in self.config.cameras
+            ]
+            return torch.stack(prepared, dim=1)
 
 
 def _image_transform(vlm: VLM, spec: SyncSpec) -> ImageTransform:

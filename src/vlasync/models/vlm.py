@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -27,8 +27,6 @@ from vlasync.models.quiet import quiet_transformers
 from vlasync.models.quirks import quirk_of
 from vlasync.progress import error_console
 from vlasync.spec import ImageTransform
-
-Attention = Literal["eager", "sdpa"]
 
 DEFAULT_IMAGE_SIZE = 224
 """Side in px of the images for a VLM that takes any size; what most VLAs are trained with."""
@@ -74,16 +72,14 @@ class VLM(nn.Module):
         cls,
         name_or_path: str | Path,
         *,
-        attention: Attention = "eager",
         dtype: torch.dtype = torch.float32,
         image_size: tuple[int, int] | None = None,
         processor: str | Path | None = None,
     ) -> Self:
-        """Load a VLM by Hugging Face name or by folder.
+        """Load a VLM by Hugging Face name or by folder; with plain attention, until `compute.set_up` says otherwise.
 
         Args:
             name_or_path: what transformers' Auto classes accept.
-            attention: `eager` is the faster one for training on a CPU in bfloat16, `sdpa` on a GPU.
             dtype: of the weights.
             image_size: see `VLM`.
             processor: name or folder of the processor, where it is not the VLM's own.
@@ -97,7 +93,7 @@ class VLM(nn.Module):
                 quirk = quirk_of(AutoConfig.from_pretrained(name_or_path))
                 model, loading = AutoModel.from_pretrained(
                     name_or_path,
-                    attn_implementation=attention,
+                    attn_implementation="eager",
                     dtype=dtype,
                     key_mapping=dict(quirk.key_mapping) or None,
                     output_loading_info=True,
@@ -117,7 +113,6 @@ class VLM(nn.Module):
         cls,
         folder: str | Path,
         *,
-        attention: Attention = "eager",
         dtype: torch.dtype = torch.float32,
         image_size: tuple[int, int] | None = None,
     ) -> Self:
@@ -125,7 +120,7 @@ class VLM(nn.Module):
         processor = load_processor(folder)
         try:
             config = AutoConfig.from_pretrained(folder)
-            model = AutoModel.from_config(config, attn_implementation=attention, dtype=dtype)
+            model = AutoModel.from_config(config, attn_implementation="eager", dtype=dtype)
         except (OSError, ValueError) as error:
             raise _not_loadable("VLM config", folder, error) from error
         return cls(model, processor, image_size=image_size)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from vlasync.files import write_text
+from vlasync.models.flops import FlopCount
 from vlasync.runs import LogLine, read_metrics
 
 
@@ -29,8 +32,17 @@ class MetricsFile:
 class Meter:
     """Means of the loss terms and the speed since the last line, and the minutes of training in all."""
 
-    def __init__(self, *, minutes: float) -> None:
+    def __init__(self, *, minutes: float, peak_flops: float | None = None) -> None:
+        """Start the clock.
+
+        Args:
+            minutes: of training before, over all restarts.
+            peak_flops: floating point operations a second that this process's device can do, see `flops.peak_flops`;
+                None says nothing about its use.
+        """
         self._minutes_before = minutes
+        self._peak_flops = peak_flops
+        self._flops_per_step: int | None = None
         self._started = self._line_started = time.monotonic()
         self._sums: defaultdict[str, float] = defaultdict(float)
         self._steps = 0
@@ -47,6 +59,17 @@ class Meter:
         """A short text for the progress bar."""
         speed = self._frames / max(time.monotonic() - self._line_started, 1e-9)
         return f"loss {self._last['loss']:.4f}  {speed:.0f} frames/s"
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Around each optimiser step; the first one's operations are counted, and stand for those of the others."""
+        if self._peak_flops is None or self._flops_per_step is not None:
+            yield
+            return
+        count = FlopCount()
+        with count:
+            yield
+        self._flops_per_step = count.needed
 
     def add(self, terms: dict[str, float], *, frames: int) -> None:
         """Take in the terms of one optimiser step over `frames` frames."""
@@ -65,6 +88,7 @@ class Meter:
             step=step,
             minutes=self.minutes,
             frames_per_second=self._frames / (now - self._line_started),
+            mfu=self._utilisation(now - self._line_started),
             validation_loss=validation_loss,
             **means,
         )
@@ -72,3 +96,9 @@ class Meter:
         self._steps = self._frames = 0
         self._line_started = now
         return line
+
+    def _utilisation(self, seconds: float) -> float | None:
+        """Model FLOPs of the steps since the last line over those that the device could have done in `seconds`."""
+        if self._peak_flops is None or self._flops_per_step is None:
+            return None
+        return self._flops_per_step * self._steps / (seconds * self._peak_flops)
