@@ -26,8 +26,8 @@ from vlasync.data.windows import Windows
 from vlasync.models.tiny import TinySize
 from vlasync.recipes.demo import demo
 from vlasync.spec import Camera, SyncSpec
+from vlasync.training.parallel import choose_precision
 from vlasync.training.run import RunConfig, TinyVLM, prepare_vla
-from vlasync.training.trainer import choose_precision
 from vlasync.types import Episode, LanguageSpan
 
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.markup import escape
@@ -127,6 +127,7 @@ def train(
     *,
     data: Annotated[tuple[str, ...], tyro.conf.UseAppendAction],
     run: Path,
+    parallel: Literal["ddp", "fsdp", "hsdp"] = "ddp",
     options: Annotated[TrainOptions, tyro.conf.arg(name="")] = AS_THE_RECIPE,
 ) -> int:
     """Train a VLA by a recipe; a run that was interrupted goes on from its last checkpoint.
@@ -140,12 +141,15 @@ def train(
         vlasync train kosmos2-lstm --data task_D_D --run runs/lora --tuning lora --lora-rank 32
         vlasync train configs/kosmos.json --data task_D_D --run runs/robovlms
         accelerate launch -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos
+        torchrun --nproc-per-node 8 -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos --parallel fsdp
 
     Args:
         recipe: name of a recipe, where a wrong one lists them; or a RoboVLMs config, as path to a .json file.
         data: a training store, a CALVIN split, a LeRobot v3 folder, or a folder with training/ and validation/, also in
             an object store (s3://...); several ones are mixed by size, or by their shares of the windows drawn (B=0.3).
         run: run folder for checkpoints, metrics and TensorBoard files.
+        parallel: what each process of a launcher holds: all weights (ddp), a part of them (fsdp), or a part of them
+            with a copy on each machine (hsdp).
         options: settings instead of the recipe's.
     """
     from vlasync.compat.robovlms.recipe import read_recipe
@@ -155,7 +159,7 @@ def train(
 
     config = read_recipe(Path(recipe)) if recipe.endswith(".json") else get_recipe(recipe)
     sources = [Source.parse(text) for text in data]
-    checkpoint = train_run(with_overrides(config, options), sources, run)
+    checkpoint = train_run(with_overrides(config, options), sources, run, parallel=parallel)
     console.print(f"trained: {checkpoint}; see how it drives with [bold]vlasync evaluate {run}[/bold]")
     return 0
 

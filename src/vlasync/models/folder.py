@@ -13,8 +13,8 @@ the VLM is and the hash of its weights, see `Base`. Loading is strict, and reads
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,30 @@ from vlasync.spec import SyncSpec
 _WEIGHTS, _CONFIG, _SPEC, _VLM = "model.safetensors", "config.json", "spec.json", "vlm"
 
 
+@dataclass(frozen=True, kw_only=True)
+class VLAContents:
+    """What a VLA's folder holds.
+
+    Attributes:
+        weights: name -> tensor; the VLA's own, which go on training, unless they are replaced by copies.
+        vla: whose weights these are; of it only what does not train is written.
+        base: the VLM that the folder refers to; None where it holds all weights.
+    """
+
+    weights: Mapping[str, torch.Tensor]
+    vla: VLA
+    base: Base | None
+
+    def write(self, folder: Path) -> None:
+        """Write the files into a folder that is there."""
+        save_file({name: value.cpu().contiguous() for name, value in self.weights.items()}, folder / _WEIGHTS)
+        record = asdict(self.vla.config) | {"base": None if self.base is None else asdict(self.base)}
+        (folder / _CONFIG).write_text(json.dumps(record, indent=2, sort_keys=True))
+        (folder / _SPEC).write_text(self.vla.spec.to_json())
+        self.vla.vlm.model.config.save_pretrained(folder / _VLM)
+        self.vla.vlm.processor.save_pretrained(folder / _VLM)
+
+
 def save_vla(vla: VLA, folder: Path, *, whole: bool = False) -> None:
     """Write a VLA to `folder`, in place of whatever was there; a crash leaves the old folder or the new one.
 
@@ -48,17 +72,17 @@ def save_vla(vla: VLA, folder: Path, *, whole: bool = False) -> None:
     Raises:
         VlasyncError: the weights to hold are in 4 bits, or the VLM to refer to has no safetensors files.
     """
+    contents = folder_contents(vla, folder, whole=whole)
+    with whole_folder(folder) as unfinished:
+        contents.write(unfinished)
+
+
+def folder_contents(vla: VLA, folder: Path, *, whole: bool = False) -> VLAContents:
+    """What `save_vla` writes, for whoever writes it later; arguments and errors are those of `save_vla`."""
     base = None if whole else _base_of(vla, folder)
     if base is None and vla.config.tuning.mode == "qlora":
         raise VlasyncError(f"{folder}: weights in 4 bits are not saved; merge the updates into the VLM first")
-    with whole_folder(folder) as unfinished:
-        weights = _weights(vla, with_base=base is None)
-        save_file({name: value.cpu().contiguous() for name, value in weights.items()}, unfinished / _WEIGHTS)
-        record = asdict(vla.config) | {"base": None if base is None else asdict(base)}
-        (unfinished / _CONFIG).write_text(json.dumps(record, indent=2, sort_keys=True))
-        (unfinished / _SPEC).write_text(vla.spec.to_json())
-        vla.vlm.model.config.save_pretrained(unfinished / _VLM)
-        vla.vlm.processor.save_pretrained(unfinished / _VLM)
+    return VLAContents(weights=_weights(vla, with_base=base is None), vla=vla, base=base)
 
 
 def load_vla(folder: Path) -> VLA:
@@ -129,12 +153,11 @@ def _weights(vla: VLA, *, with_base: bool) -> dict[str, torch.Tensor]:
     """The weights to save, those that several modules share under their first name alone."""
     left_out = set() if with_base else _base_weights(vla)
     weights: dict[str, torch.Tensor] = {}
-    seen: set[tuple[int, int]] = set()
-    for name, value in vla.state_dict().items():
-        storage = (value.data_ptr(), value.numel())
-        if name not in left_out and (value.numel() == 0 or storage not in seen):
-            seen.add(storage)
-            weights[name] = value
+    seen: set[int] = set()
+    for name, value in vla.state_dict(keep_vars=True).items():
+        if name not in left_out and id(value) not in seen:
+            seen.add(id(value))
+            weights[name] = value.detach()
     return weights
 
 

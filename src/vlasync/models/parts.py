@@ -64,6 +64,12 @@ def decoder_layers(vlm: VLM) -> list[str]:
     return []
 
 
+def layers_of(vlm: VLM) -> list[nn.Module]:
+    """The modules of a VLM that transformers says to keep in one piece: as a rule the layers of tower and decoder."""
+    kinds = set(vlm.model._no_split_modules or ())
+    return [module for module in vlm.model.modules() if type(module).__name__ in kinds]
+
+
 def parts_of(vla: VLA) -> dict[str, list[nn.Parameter]]:
     """The parameters of each part of a VLA, in the order of the data; one that two parts share counts for the first."""
     parts: dict[str, list[nn.Parameter]] = {part: [] for part in VLM_PARTS}

@@ -8,12 +8,15 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from vlasync.training.parallel import local_part
+
 
 class WeightAverage:
     """`average <- decay * average + (1 - decay) * weights` after each step, over the parameters that train.
 
     The decay grows as `min(decay, (1 + n) / (10 + n))` with the number of updates n, so that the random start is
-    forgotten soon (the schedule of TensorFlow's ExponentialMovingAverage).
+    forgotten soon (the schedule of TensorFlow's ExponentialMovingAverage). Of weights that processes share, each
+    averages its own part.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -27,7 +30,8 @@ class WeightAverage:
         """Take in the weights as they are now."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1.0 - decay)
+        averages, weights = ([local_part(one) for one in part.values()] for part in (self.average, self.parameters))
+        torch._foreach_lerp_(averages, weights, 1.0 - decay)
 
     @contextmanager
     @torch.no_grad()

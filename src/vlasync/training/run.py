@@ -19,8 +19,11 @@ from vlasync.models.tiny import Family, TinySize, build_tiny_vlm
 from vlasync.models.vla import VLA, VLAConfig, build_vla
 from vlasync.progress import console
 from vlasync.spec import NormalizationKind
+from vlasync.training.parallel import Parallel, require_parallel, start_accelerator
 from vlasync.training.sources import Cut, open_sources
-from vlasync.training.trainer import Trainer, TrainingConfig, start_accelerator
+from vlasync.training.trainer import Trainer, TrainingConfig
+
+_DATA = "data.json"
 
 MIN_MOTION_M = 0.001
 """A dimension of the actions that moves the TCP by less over all demonstrations carries no signal: it is not stretched
@@ -61,28 +64,32 @@ class RunConfig:
     without_effect: tuple[str, ...] = ()
 
 
-def train(config: RunConfig, data: Path | Sequence[Source], run: Path) -> Path:
+def train(config: RunConfig, data: Path | Sequence[Source], run: Path, *, parallel: Parallel = "ddp") -> Path:
     """Train `config` on the demonstrations at `data` into `run`; a run that was interrupted goes on.
 
     Args:
         config: what to train.
         data: a training store, a CALVIN split, or a folder with `training/` and `validation/`; or several datasets.
         run: the run folder.
+        parallel: what each process holds, where a launcher started several.
 
     Returns:
         The last checkpoint.
 
     Raises:
+        VlasyncError: so many processes cannot share the run in this way.
         CheckpointError: `run` holds a run of another recipe.
         SpecMismatchError: demonstrations that no conversion brings into the representation of `config.actions`.
     """
-    accelerator = start_accelerator(config.training, run)
+    accelerator = start_accelerator(config.training.precision, run)
+    require_parallel(parallel, accelerator.num_processes, config.vla.tuning.mode)
     with accelerator.main_process_first():  # it makes the files that the others find
         claim_run(config, run)
         windows, validation = open_windows(config, data, run)
         _require_same_data(windows, run)
-        training = config.training.in_steps(len(windows), accelerator.num_processes)
-        _record_data(windows, validation, run, steps=training.steps)
+        training = _share_steps(config.training, windows, accelerator.num_processes, run)
+        per_step = training.windows_per_process * accelerator.num_processes
+        _record_data(windows, validation, run, steps=training.steps, windows_per_step=per_step)
         vla = prepare_vla(config, windows, run)
         if not (run / "untrained").is_dir():
             with whole_folder(run / "untrained") as folder:
@@ -92,7 +99,7 @@ def train(config: RunConfig, data: Path | Sequence[Source], run: Path) -> Path:
             console.print(f"{len(config.without_effect)} settings of the recipe have no effect:", style="dim")
             console.print(", ".join(config.without_effect), style="dim", highlight=False)
         console.print(parts_table(trainable_table(vla)))
-    return Trainer(accelerator, vla, windows, validation, training, run).train()
+    return Trainer(accelerator, vla, windows, validation, training, run, parallel=parallel).train()
 
 
 def claim_run(config: RunConfig, run: Path) -> None:
@@ -120,19 +127,29 @@ def open_windows(
     return open_sources(sources, cut, run / "data")
 
 
+def _share_steps(training: TrainingConfig, windows: MixedWindows, processes: int, run: Path) -> TrainingConfig:
+    """`training` for so many processes; a run that goes on keeps the windows of its optimiser steps."""
+    record = json.loads((run / _DATA).read_text()) if (run / _DATA).is_file() else {}
+    per_step = record.get("windows_per_step", training.windows_per_process * processes)
+    begun_by = per_step // training.windows_per_process
+    return training.in_steps(len(windows), begun_by).shared_by(processes, windows_per_step=per_step)
+
+
 def _require_same_data(windows: MixedWindows, run: Path) -> None:
     """A run that goes on draws the windows that it began with, or its place in their order would mean nothing."""
-    record = json.loads((run / "data.json").read_text()) if (run / "data.json").is_file() else {}
+    record = json.loads((run / _DATA).read_text()) if (run / _DATA).is_file() else {}
     begun = [(part["windows"], part["share"]) for part in record.get("datasets", ())]
     now = [(part.windows, part.share) for part in windows.contributions]
     if begun and begun != now:
         raise CheckpointError(
-            f"{run / 'data.json'}: this run was begun with (windows, share) {begun}, now {now}; give the same --data, or "
+            f"{run / _DATA}: this run was begun with (windows, share) {begun}, now {now}; give the same --data, or "
             "another run folder"
         )
 
 
-def _record_data(windows: MixedWindows, validation: Windows | None, run: Path, *, steps: int) -> None:
+def _record_data(
+    windows: MixedWindows, validation: Windows | None, run: Path, *, steps: int, windows_per_step: int
+) -> None:
     """Write `data.json`: what the run learns from and for how long, and what was converted on the way to it."""
     made = [words for part in (windows, validation) if part is not None for words in part.conversions]
     record = {
@@ -140,9 +157,10 @@ def _record_data(windows: MixedWindows, validation: Windows | None, run: Path, *
         "windows": len(windows),
         "datasets": [asdict(part) for part in windows.contributions],
         "steps": steps,
+        "windows_per_step": windows_per_step,
         "conversions": list(dict.fromkeys(made)),
     }
-    write_text(run / "data.json", json.dumps(record, indent=2))
+    write_text(run / _DATA, json.dumps(record, indent=2))
 
 
 def prepare_vla(config: RunConfig, windows: Windows, run: Path) -> VLA:

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import nn
 
@@ -20,21 +18,16 @@ from vlasync.data.batches import WindowLoader
 from vlasync.data.windows import Windows
 from vlasync.errors import VlasyncError
 from vlasync.models.losses import LossTerms
+from vlasync.models.parts import layers_of
 from vlasync.models.vla import VLA
 from vlasync.progress import stage
-from vlasync.runs import checkpoint_folders, latest_checkpoint
-from vlasync.training.checkpoint import (
-    RunProgress,
-    prune_checkpoints,
-    restore_checkpoint,
-    save_checkpoint,
-)
+from vlasync.runs import latest_checkpoint
+from vlasync.training.checkpoint import Checkpoints, RunProgress, TrainingState
 from vlasync.training.ema import WeightAverage
 from vlasync.training.metrics import Meter, MetricsFile
 from vlasync.training.optimizer import OptimizerConfig, build_optimizer, learning_rate_at
+from vlasync.training.parallel import Parallel, Precision, gathered, share_weights, without_sync
 from vlasync.types import Batch
-
-Precision = Literal["auto", "fp32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,33 +80,39 @@ class TrainingConfig:
         return replace(self, steps=steps, epochs=None)
 
     @property
+    def windows_per_process(self) -> int:
+        """Windows of one optimiser step in one process."""
+        return self.batch_size * self.gradient_accumulation
+
+    def shared_by(self, processes: int, *, windows_per_step: int) -> TrainingConfig:
+        """The same optimiser steps on so many processes: micro-batches are no larger, their number is what follows.
+
+        Raises:
+            VlasyncError: the windows of a step cannot be shared equally.
+        """
+        share, rest = divmod(windows_per_step, processes)
+        if rest:
+            raise VlasyncError(
+                f"{processes} processes cannot share the {windows_per_step} windows of this run's optimiser step "
+                f"equally; start as many as divide {windows_per_step}"
+            )
+        size = max(size for size in range(1, self.batch_size + 1) if share % size == 0)
+        return replace(
+            self,
+            batch_size=size,
+            gradient_accumulation=share // size,
+            validation_batches=self.validation_batches * self.batch_size // size,
+        )
+
+    @property
     def milestone_steps(self) -> frozenset[int]:
         """Milestones as optimiser steps."""
         return frozenset(round(share * self.steps) for share in self.milestones)
 
 
-def choose_precision(precision: Precision) -> Literal["no", "bf16"]:
-    """Accelerate's name for a precision; `auto` is bf16 on GPUs that have it and on CPUs with bf16 products."""
-    if precision == "fp32":
-        return "no"
-    if precision == "bf16":
-        return "bf16"
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    capabilities = torch.cpu.get_capabilities()
-    return "bf16" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "no"
-
-
 def step_seed(seed: int, step: int, process: int) -> int:
     """Seed of all randomness within one micro-batch, so that a resumed run needs no generator's state."""
     return (seed * 1_000_003 + step) * 4099 + process
-
-
-def start_accelerator(config: TrainingConfig, run: Path) -> Accelerator:
-    """Which of the processes that train together this one is, on which device and in which precision."""
-    # Accelerate keeps one state per process and refuses another precision; a second run may well want one.
-    AcceleratorState._reset_state()
-    return Accelerator(mixed_precision=choose_precision(config.precision), log_with="tensorboard", project_dir=run)
 
 
 class Objective(nn.Module):
@@ -142,15 +141,22 @@ class Trainer:
         validation: Windows | None,
         config: TrainingConfig,
         run: Path,
+        *,
+        parallel: Parallel = "ddp",
     ) -> None:
         self.config = config
         self.run = run
-        self.vla = vla
         self.accelerator = accelerator
         set_seed(config.seed)
-        self.optimizer = build_optimizer(vla, config.optimizer)
-        self.model, self.optimizer = self.accelerator.prepare(Objective(vla), self.optimizer)
+        self.model = share_weights(accelerator, Objective(vla), layers_of(vla.vlm), parallel)
+        self.optimizer = accelerator.prepare(build_optimizer(vla, config.optimizer))
         self.average = WeightAverage(vla, config.average_decay)
+        self.checkpoints = Checkpoints(
+            run,
+            TrainingState(vla=vla, optimizer=self.optimizer, average=self.average),
+            keep_last=config.keep_last,
+            milestones=config.milestone_steps,
+        )
         self.loader = WindowLoader(
             windows,
             batch_size=config.batch_size,
@@ -160,8 +166,8 @@ class Trainer:
         )
         self.validation = self._validation_batches(validation)
         self.progress = RunProgress(step=0, minutes=0.0, loader=self.loader.state_dict())
-        windows_per_step = config.batch_size * config.gradient_accumulation * self.accelerator.num_processes
-        self._frames_per_step = windows_per_step * windows.window_size
+        self._global_batch = config.batch_size * self.accelerator.num_processes
+        self._frames_per_step = self._global_batch * config.gradient_accumulation * windows.window_size
 
     def train(self) -> Path:
         """Train to the last step, from the newest checkpoint if there is one; returns the last checkpoint."""
@@ -178,38 +184,61 @@ class Trainer:
                 meter.add(terms, frames=self._frames_per_step)
                 self._after_step(step + 1, meter, metrics)
                 bar.advance(status=meter.status)
+        self.checkpoints.wait()
+        self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
         return latest_checkpoint(self.run)
 
     def _optimizer_step(self, step: int, batches: Iterator[Batch]) -> dict[str, float]:
-        """One optimiser step over `gradient_accumulation` micro-batches; the mean of each loss term."""
+        """One optimiser step: its loss is the mean over all real entries of all its windows, however they are shared.
+
+        Returns:
+            Each term of this loss, the gradient's norm and the learning rate.
+        """
         learning_rate = learning_rate_at(step, self.config.steps, self.config.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        terms: dict[str, float] = {"learning_rate": learning_rate, "loss": 0.0, "pose": 0.0, "gripper": 0.0}
-        accumulation = self.config.gradient_accumulation
-        for micro in range(accumulation):
-            torch.manual_seed(step_seed(self.config.seed, step * accumulation + micro, self.accelerator.process_index))
-            batch = next(batches).to(self.accelerator.device)
-            synchronise = micro + 1 == accumulation
-            with nullcontext() if synchronise else self.accelerator.no_sync(self.model):
-                loss = self._loss(batch)
-                self.accelerator.backward(loss.total / accumulation)
-            for name, value in (("loss", loss.total), ("pose", loss.pose), ("gripper", loss.gripper)):
-                terms[name] += value.item() / accumulation
-        limit = self.config.optimizer.clip_norm
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), math.inf if limit is None else limit)
-        assert norm is not None  # None is for XLA devices alone
-        terms["gradient_norm"] = norm.item()
-        if not math.isfinite(terms["loss"]) or not math.isfinite(terms["gradient_norm"]):
+        micro_batches = [next(batches) for _ in range(self.config.gradient_accumulation)]
+        sums = torch.zeros(3, dtype=torch.float64)
+        for micro, (batch, share) in enumerate(zip(micro_batches, self._shares(micro_batches), strict=True)):
+            number = step * len(micro_batches) + micro
+            torch.manual_seed(step_seed(self.config.seed, number, self.accelerator.process_index))
+            last = micro + 1 == len(micro_batches)
+            with nullcontext() if last else without_sync(self.accelerator, self.model):
+                loss = self._loss(batch.to(self.accelerator.device))
+                self.accelerator.backward(loss.total * share)
+            sums += share * torch.stack([loss.total, loss.pose, loss.gripper]).detach().cpu().double()
+        total, pose, gripper = self._mean(sums).tolist()
+        norm = self._clip_gradients()
+        if not math.isfinite(total) or not math.isfinite(norm):
             raise VlasyncError(
-                f"step {step}: the loss is {terms['loss']}, the gradient norm {terms['gradient_norm']}; "
-                "lower the learning rate or train in fp32"
+                f"step {step}: the loss is {total}, the gradient norm {norm}; lower the learning rate or train in fp32"
             )
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.average.update()
-        return terms
+        return {"learning_rate": learning_rate, "loss": total, "pose": pose, "gripper": gripper, "gradient_norm": norm}
+
+    def _shares(self, batches: list[Batch]) -> list[float]:
+        """What the mean loss of each micro-batch counts in that of the step: its share of the real entries.
+
+        Gradients are averaged over processes, so that the shares of all processes sum up to their number.
+        """
+        counts = torch.tensor([batch.chunk_mask.sum() for batch in batches], dtype=torch.float64)
+        return (counts / self._mean(counts.sum()).clamp(min=1.0)).tolist()
+
+    def _mean(self, numbers: torch.Tensor) -> torch.Tensor:
+        """Mean over all processes of float64 numbers on the CPU."""
+        if self.accelerator.num_processes == 1:
+            return numbers
+        return self.accelerator.reduce(numbers.to(self.accelerator.device), reduction="mean").cpu()
+
+    def _clip_gradients(self) -> float:
+        """Shorten the gradient to the configured length; its global L2 norm before."""
+        limit = self.config.optimizer.clip_norm
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), math.inf if limit is None else limit)
+        assert norm is not None  # None is for XLA devices alone
+        return gathered(norm).item()
 
     def _loss(self, batch: Batch) -> LossTerms:
         with self.accelerator.autocast():
@@ -217,6 +246,7 @@ class Trainer:
 
     def _after_step(self, step: int, meter: Meter, metrics: MetricsFile) -> None:
         """Log, validate and save where step `step` (steps done) calls for it."""
+        self.checkpoints.require_written()
         config, last = self.config, step == self.config.steps
         if step % config.log_every == 0 or last:
             validation = (
@@ -228,7 +258,14 @@ class Trainer:
             scalars = {name: value for name, value in asdict(line).items() if value is not None}
             self.accelerator.log(scalars, step=step)
         if step % config.checkpoint_every == 0 or step in config.milestone_steps or last:
-            self._save(step, meter.minutes)
+            self.checkpoints.save(
+                RunProgress(
+                    step=step,
+                    minutes=meter.minutes,
+                    loader=self.loader.state_dict(),
+                    global_batch=self._global_batch,
+                )
+            )
 
     @torch.no_grad()
     def _validation_loss(self) -> float:
@@ -243,17 +280,12 @@ class Trainer:
         self.model.train()
         return sum(losses) / len(losses)
 
-    def _save(self, step: int, minutes: float) -> None:
-        if self.accelerator.is_main_process:
-            progress = RunProgress(step=step, minutes=minutes, loader=self.loader.state_dict())
-            save_checkpoint(self.run, self.vla, self.optimizer, self.average, progress)
-            prune_checkpoints(self.run, keep_last=self.config.keep_last, milestones=self.config.milestone_steps)
-        self.accelerator.wait_for_everyone()
-
     def _resume(self) -> None:
-        if folders := checkpoint_folders(self.run):
-            self.progress = restore_checkpoint(folders[-1], self.vla, self.optimizer, self.average)
-            self.loader.load_state_dict(self.progress.loader)
+        """Go on from the newest checkpoint, with the window after the last one, however many processes shared it."""
+        if (progress := self.checkpoints.restore()) is not None:
+            self.progress = progress
+            position = progress.loader["position"] * (progress.global_batch or self._global_batch)
+            self.loader.load_state_dict(progress.loader | {"position": position // self._global_batch})
 
     def _validation_batches(self, windows: Windows | None) -> list[Batch]:
         """The same few batches for every measurement, spread over all held-out windows."""
