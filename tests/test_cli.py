@@ -51,6 +51,15 @@ def test_help_shows_examples(command, capsys):
     assert f"\n    vlasync {command}" in examples
 
 
+def test_a_reader_that_has_seen_enough_meets_no_traceback():
+    command = [sys.executable, "-m", "vlasync", "--help"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate()
+    assert (process.returncode, errors) == (141, "")
+
+
 def test_help_does_not_wait_for_torch():
     code = "import sys; from vlasync.cli import main\ntry: main(['--help'])\nfinally: assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

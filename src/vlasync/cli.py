@@ -1,25 +1,22 @@
 """The command line: `vlasync demo`, `record`, `declare`, `convert`, `check`, `train`, `evaluate` ...
 
-Exit codes: 0 all is well, 1 audit or contract found problems, 2 wrong use or unreadable data, 130 stopped with Ctrl-C.
+Exit codes: 0 all is well, 1 audit or contract found problems, 2 wrong use or unreadable data; see `vlasync.ending`.
 Imports stand inside the commands, so that `--help` does not wait for torch.
 """
 
 from __future__ import annotations
 
-import errno
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.markup import escape
 
 from vlasync.checks.check_command import CheckOptions, run_check
 from vlasync.data.convert_command import ConvertOptions, run_convert
 from vlasync.data.declare_command import DeclareOptions, run_declare
-from vlasync.errors import VlasyncError
+from vlasync.ending import run_and_exit
 from vlasync.evaluation.protocol.options import ProtocolOptions
-from vlasync.progress import console, error_console
+from vlasync.progress import console
 from vlasync.recipes.options import RecordOptions, TrainOptions, TuningOptions
 
 Positional = tyro.conf.Positional
@@ -173,7 +170,7 @@ def evaluate(
     workers: int = 2,
     options: Annotated[ProtocolOptions, tyro.conf.arg(name="")] = SINGLE_TASKS,
 ) -> int:
-    """Evaluate a run in closed loop on the play table: unseen starts, held-out sentences, baselines.
+    """Evaluate a run in closed loop, in the play table or CALVIN's simulator: unseen starts and sentences, baselines.
 
     By default single tasks are tried, which writes results.json and report.html into the run folder. With `--protocol
     calvin` five tasks follow one another without a reset, as in CALVIN's benchmark; its page is chains.html. What is
@@ -186,6 +183,7 @@ def evaluate(
         vlasync evaluate runs/kosmos --protocol calvin --workers 8
         vlasync evaluate runs/kosmos --protocol calvin --policy swapped --chains 100
         vlasync evaluate runs/kosmos --protocol calvin --execute ensemble --shard 0/4
+        vlasync evaluate runs/kosmos --protocol calvin --simulator calvin --calvin-root ~/calvin
 
     Args:
         run: a run folder.
@@ -200,6 +198,7 @@ def evaluate(
 
         page = evaluate_chains(run, options, max_steps=max_steps, workers=workers)
     else:
+        options.require_simulator()
         from vlasync.evaluation.evaluate import EvaluationConfig
         from vlasync.evaluation.summary import evaluate_run, recorded_tasks
         from vlasync.execution import Execution
@@ -307,7 +306,7 @@ def convert(
         vlasync convert task_D_D data/d --to store --workers 8
         vlasync convert data/d data/d-lerobot --to lerobot --video h264
         vlasync convert data/d data/d-small --to store --images lossless
-        vlasync convert task_ABCD_D data/abcd --to store --shard 3/16
+        vlasync convert task_ABCD_D data/abcd --to store --shard 0/16
 
     Args:
         source: a training store, a CALVIN split, a LeRobot v3 folder, or a folder with training/ and validation/.
@@ -375,19 +374,8 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `vlasync` and `python -m vlasync`."""
-    try:
-        code = tyro.extras.subcommand_cli_from_dict(
+    run_and_exit(
+        lambda: tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="vlasync", description=DESCRIPTION, args=arguments, sort_subcommands=False
         )
-    except VlasyncError as error:
-        error_console.print(f"[bold red]error:[/bold red] {escape(str(error))}", highlight=False)
-        code = 2
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise
-        error_console.print(f"[bold red]error:[/bold red] {error.filename}: {error.strerror}", highlight=False)
-        code = 2
-    except KeyboardInterrupt:
-        error_console.print("stopped; the same command goes on from here")
-        code = 130
-    sys.exit(code)
+    )

@@ -1,6 +1,5 @@
 """The adapter to CALVIN's simulator: against a recorded trace, and against the simulator itself where it is at hand."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from vlasync.envs.calvin import CalvinEnv
 from vlasync.envs.calvin import env as calvin_env_module
 from vlasync.envs.calvin.checkout import SENTENCES, Checkout
 from vlasync.envs.calvin.contacts import Bodies
-from vlasync.envs.calvin.simulation import missing_packages
 from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.tasks import CONTACT_PARTNERS, ROBOT_CONTACT_BODIES, TASKS, achieved
 from vlasync.errors import VlasyncError
@@ -58,29 +56,11 @@ class RecordedSimulation:
         return {name: self.pixels[name][self.frame] for name in self.cameras}
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A folder that looks like a checkout of CALVIN."""
-    for name in ("calvin_env/calvin_env/robot/robot.py", "calvin_env/conf/scene/calvin_scene_D.yaml", str(SENTENCES)):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("")
-    return tmp_path
-
-
 @pytest.fixture(scope="session")
 def trace(shared_data: Path):
     """Commands, robot and scene states of a recording made in CALVIN's simulator."""
     extras = np.load(shared_data / "calvin_sample_extras.npz")
     return [extras[f"{TRACE}__{name}"] for name in ("cmd", "robot_obs", "scene_obs")]
-
-
-@pytest.fixture(scope="session")
-def simulator_root() -> Path:
-    """The user's checkout of CALVIN; tests that need it skip without."""
-    root = os.environ.get("CALVIN_ROOT")
-    if root is None or missing_packages():
-        pytest.skip("CALVIN_ROOT names no checkout of CALVIN, or its packages are not installed")
-    return Path(root)
 
 
 def follow(env, commands):

@@ -18,6 +18,7 @@ from vlasync.data.targets import Target, make_target
 from vlasync.errors import VlasyncError
 from vlasync.processes import worker_pool
 from vlasync.progress import stage
+from vlasync.share import WHOLE, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Conversion:
         video: coding of the videos where `to` is `lerobot`; None keeps every pixel, as PNG in its parquet files.
         images: coding of the images where `to` is `store`; None keeps them raw.
         workers: processes.
-        shard: `(i, n)`, from 1: this call converts the i-th of n shares.
+        shard: which part of the work this call does.
     """
 
     source: Path
@@ -40,12 +41,9 @@ class Conversion:
     video: VideoCoding | None = None
     images: ImageCoding | None = None
     workers: int = 1
-    shard: tuple[int, int] = (1, 1)
+    shard: Share = WHOLE
 
     def __post_init__(self) -> None:
-        number, of = self.shard
-        if not 1 <= number <= of:
-            raise VlasyncError(f"shard is {number}/{of}; expected i/n with 1 <= i <= n, as in 2/5")
         if self.workers < 1:
             raise VlasyncError(f"workers is {self.workers}; it must be at least 1")
         if self.video is not None and self.to != "lerobot":
@@ -105,8 +103,7 @@ def _convert(conversion: Conversion, source: Path, folder: Path) -> Converted:
         "conversions": list(target.taken.changes),
     }
     if not claim(folder, settings):
-        number, of = conversion.shard
-        _write(target, source, dataset, parts[number - 1 :: of], conversion.workers)
+        _write(target, source, dataset, conversion.shard.of(parts), conversion.workers)
         if all(target.has(part) for part in parts):
             target.finish(parts, dataset)
             complete(folder, settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from vlasync.data.layouts import ImageCoding, Layout, VideoCoding
-from vlasync.errors import VlasyncError
+from vlasync.share import Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +23,14 @@ class ConvertOptions:
         images: with `--to store`, how it keeps images: `raw`, which trains fastest and is the default; `lossless`, a
             fourth of the space or less; or `jpeg`, which decodes twice as fast as that and changes pixels a little.
         workers: processes.
-        shard: i/n converts the i-th of n shares, for n machines that write into one folder.
+        shard: i/n converts the i-th of n shares (0 to n - 1), for n machines that write into one folder.
     """
 
     to: Layout
     video: VideoCoding | None = None
     images: ImageCoding | None = None
     workers: int = 2
-    shard: str = "1/1"
+    shard: str = "0/1"
 
 
 def run_convert(source: Path, target: Path, options: ConvertOptions, console: Console) -> int:
@@ -52,7 +51,7 @@ def run_convert(source: Path, target: Path, options: ConvertOptions, console: Co
         video=options.video,
         images=options.images,
         workers=options.workers,
-        shard=_parse_shard(options.shard),
+        shard=Share.parse(options.shard),
     )
     found = convert(conversion)
     for item in found:
@@ -65,10 +64,3 @@ def run_convert(source: Path, target: Path, options: ConvertOptions, console: Co
         for line in lines:
             console.print(Text(line))
     return 0 if all(item.complete for item in found) else 1
-
-
-def _parse_shard(text: str) -> tuple[int, int]:
-    """`2/5` as `(2, 5)`."""
-    if not (found := re.fullmatch(r"(\d+)/(\d+)", text)):
-        raise VlasyncError(f"shard is {text!r}; expected i/n, as in 2/5")
-    return int(found[1]), int(found[2])

@@ -1,4 +1,4 @@
-"""One rollout: a policy drives the play table under one sentence until the task is solved or time is up."""
+"""One rollout: a policy drives a simulator under one sentence until the task is solved or time is up."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlasync.actions.handover import hand_to_environment
-from vlasync.envs.playtable import PlayTable
 from vlasync.envs.playtable.instructions import sentence
 from vlasync.envs.playtable.starts import sample_start
 from vlasync.envs.playtable.tasks import achieved
+from vlasync.envs.simulators import Simulator
 from vlasync.execution import FIRST_ACTION, Execution
 from vlasync.spec import SyncSpec
 from vlasync.types import ActionChunk, Observation
@@ -101,7 +101,7 @@ def plan_trials(tasks: Sequence[str], trials: int, *, seed: int, swapped: bool =
 
 
 def rollout(
-    policy: Actor, env: PlayTable, trial: Trial, *, max_steps: int, execution: Execution = FIRST_ACTION
+    policy: Actor, env: Simulator, trial: Trial, *, max_steps: int, execution: Execution = FIRST_ACTION
 ) -> Outcome:
     """Run one trial from its start; see `drive`."""
     robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed), env.layout)
@@ -120,7 +120,7 @@ def rollout(
 
 def drive(
     policy: Actor,
-    env: PlayTable,
+    env: Simulator,
     observation: dict[str, Any],
     *,
     task: str,
@@ -173,7 +173,7 @@ def drive(
     return outcome, observation
 
 
-def replay(env: PlayTable, trial: Trial, executed: NDArray[np.float64]) -> dict[str, NDArray[np.uint8]]:
+def replay(env: Simulator, trial: Trial, executed: NDArray[np.float64]) -> dict[str, NDArray[np.uint8]]:
     """The images of a trial again; see `film`."""
     robot_obs, scene_obs = sample_start(trial.task, np.random.default_rng(trial.seed), env.layout)
     observation, _ = env.reset(robot_obs=robot_obs, scene_obs=scene_obs)
@@ -181,11 +181,11 @@ def replay(env: PlayTable, trial: Trial, executed: NDArray[np.float64]) -> dict[
 
 
 def film(
-    env: PlayTable, observation: dict[str, Any], executed: NDArray[np.float64]
+    env: Simulator, observation: dict[str, Any], executed: NDArray[np.float64]
 ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, Any]]:
     """What the cameras of `env` see while executed actions `[T, 7]` drive it from where it stands.
 
-    The play table is deterministic, so replaying the executed actions shows exactly what happened.
+    Simulators are deterministic, so replaying the executed actions shows exactly what happened.
 
     Returns:
         Camera name -> `[T, H, W', 3]` uint8, and the last observation.

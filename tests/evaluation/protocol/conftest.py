@@ -2,7 +2,7 @@
 
 import pytest
 
-from vlasync.evaluation.protocol.chain import PlannedChain, protocol_sentence
+from vlasync.evaluation.protocol.chain import OWN_SENTENCES, PlannedChain
 
 TASKS = (
     ("open_drawer", "turn_on_led", "move_slider_left"),
@@ -24,7 +24,9 @@ def plan(index: int, tasks: tuple[str, ...]) -> PlannedChain:
         "pink_block": "slider_left",
         "grasped": 0,
     }
-    return PlannedChain(index=index, state=state, tasks=tasks, instructions=tuple(map(protocol_sentence, tasks)))
+    return PlannedChain(
+        index=index, state=state, tasks=tasks, instructions=tuple(OWN_SENTENCES[task] for task in tasks)
+    )
 
 
 @pytest.fixture(scope="session")

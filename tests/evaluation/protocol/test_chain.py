@@ -11,7 +11,7 @@ from vlasync.envs.playtable.tasks import TASKS
 from vlasync.errors import VlasyncError
 from vlasync.evaluation.chains import calvin_chains, initial_observation
 from vlasync.evaluation.protocol.actors import ExpertActor
-from vlasync.evaluation.protocol.chain import plan_chains, protocol_sentence, run_chain
+from vlasync.evaluation.protocol.chain import OWN_SENTENCES, plan_chains, run_chain
 from vlasync.evaluation.protocol.films import film_chain
 from vlasync.execution import FIRST_ACTION, Execution
 from vlasync.spec import Camera
@@ -43,7 +43,7 @@ def test_nothing_is_reset_between_tasks(chains, table):
 def test_a_chain_ends_with_the_first_task_that_fails(chains, table):
     chain = chains[0]
     confused = dataclasses.replace(
-        chain, instructions=(chain.instructions[0], protocol_sentence("turn_on_lightbulb"), chain.instructions[2])
+        chain, instructions=(chain.instructions[0], OWN_SENTENCES["turn_on_lightbulb"], chain.instructions[2])
     )
     outcomes = run_chain(ExpertActor("D"), table, confused, max_steps=60, execution=FIRST_ACTION)
     assert [outcome.success for outcome in outcomes] == [True, False]
@@ -89,7 +89,7 @@ def test_every_chain_of_calvin_has_its_sentences():
 
 
 def test_every_task_has_a_sentence_of_its_own():
-    assert len({protocol_sentence(task) for task in TASKS}) == len(TASKS) == 34
+    assert len(set(OWN_SENTENCES.values())) == len(TASKS) == 34
 
 
 class CountingActor(ExpertActor):

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from vlasync.envs.playtable import PlayTable
-from vlasync.errors import CheckpointError, VlasyncError
+from vlasync.errors import CheckpointError
 from vlasync.evaluation.protocol import run as protocol_run
 from vlasync.evaluation.protocol.actors import ExpertActor
 from vlasync.evaluation.protocol.chain import PlannedChain, run_chain
-from vlasync.evaluation.protocol.command import parse_shard
+from vlasync.evaluation.protocol.command import share_of_process
 from vlasync.evaluation.protocol.outcomes import ChainOutcome, chain_file, kept_actions
 from vlasync.evaluation.protocol.run import ProtocolConfig, run_chains
 from vlasync.execution import FIRST_ACTION, Execution
+from vlasync.share import Share
 
 
 def config(folder: Path, **changes) -> ProtocolConfig:
@@ -55,9 +56,9 @@ def test_finished_chains_are_kept_and_an_interrupted_one_begins_anew(chains, her
 
 
 def test_shards_fill_one_folder_and_whoever_comes_last_has_all(chains, here, tmp_path: Path):
-    assert [outcome.index for outcome in run_chains(config(tmp_path, shard=(1, 3)), chains)] == [1]
-    assert [outcome.index for outcome in run_chains(config(tmp_path, shard=(0, 3)), chains)] == [0, 1, 3]
-    merged = run_chains(config(tmp_path, shard=(2, 3)), chains)
+    assert [outcome.index for outcome in run_chains(config(tmp_path, shard=Share(1, 3)), chains)] == [1]
+    assert [outcome.index for outcome in run_chains(config(tmp_path, shard=Share(0, 3)), chains)] == [0, 1, 3]
+    merged = run_chains(config(tmp_path, shard=Share(2, 3)), chains)
     assert sorted(here) == [0, 1, 2, 3]
     assert merged == run_chains(config(tmp_path / "whole"), chains)
 
@@ -163,21 +164,9 @@ def test_the_number_of_workers_changes_nothing(chains, tmp_path: Path):
                 np.testing.assert_array_equal(ours.executed, theirs.executed)
 
 
-@pytest.mark.parametrize("text", ["", "1", "1/", "/2", "-1/2", "a/b", "1/2/3"])
-def test_a_shard_is_two_numbers(text):
-    with pytest.raises(VlasyncError, match="expected i/n"):
-        parse_shard(text)
-
-
 def test_a_launched_process_takes_its_part(monkeypatch: pytest.MonkeyPatch):
-    assert parse_shard("0/1") == (0, 1)
+    assert share_of_process("0/1") == Share()
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert parse_shard("0/1") == (3, 4)
-    assert parse_shard("1/2") == (1, 2)
-
-
-@pytest.mark.parametrize("shard", [(0, 0), (2, 2), (5, 3)])
-def test_a_shard_lies_within_all(shard, tmp_path: Path):
-    with pytest.raises(VlasyncError, match="expected i/n with i from 0"):
-        config(tmp_path, shard=shard)
+    assert share_of_process("0/1") == Share(3, 4)
+    assert share_of_process("1/2") == Share(1, 2)

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -32,8 +31,8 @@ from vlasync.checks.report.audit_report import AuditReport
 from vlasync.checks.survey import chosen
 from vlasync.data.open import open_dataset
 from vlasync.envs.playtable.layouts import DEFAULT_SCENE
-from vlasync.envs.playtable.tasks import TASKS, Snapshot, achieved
-from vlasync.envs.simulators import open_simulator, simulator_name
+from vlasync.envs.playtable.tasks import TASKS, achieved
+from vlasync.envs.simulators import Simulator, open_simulator, simulator_name
 from vlasync.errors import DatasetError
 from vlasync.processes import worker_pool
 from vlasync.progress import stage
@@ -49,31 +48,6 @@ RECORDED = "as recorded"
 
 SPANS_PER_JOB = 4
 """Spans that a worker replays in one go: some seconds of work, so that the bar moves and no worker waits long."""
-
-
-class ReplayEnvironment(Protocol):
-    """What a replay asks of a simulator: CALVIN's states in, CALVIN's states out."""
-
-    sync_spec: SyncSpec
-
-    @property
-    def target_pose(self) -> NDArray[np.float64]:
-        """`[6]` pose that the arm is sent to, position and extrinsic xyz Euler angles in world axes."""
-        ...
-
-    def reset(
-        self, *, robot_obs: NDArray[np.float64], scene_obs: NDArray[np.float64]
-    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Put robot `[15]` and scene `[24]` into a recorded state; an observation with `state`, and an info."""
-        ...
-
-    def step(self, action: NDArray[np.float64], /) -> tuple[Any, ...]:
-        """Execute an action `[7]` in the representation of `sync_spec`; the observation comes first."""
-        ...
-
-    def snapshot(self) -> Snapshot:
-        """The state that tasks are judged by."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,12 +204,12 @@ def _run(episode: Episode, job: _Job, calvin_root: Path | None) -> Tally:
 
 
 @lru_cache(maxsize=1)  # CALVIN's simulator cannot be opened twice in a process
-def _simulator(scene: str, calvin_root: Path | None) -> ReplayEnvironment:
+def _simulator(scene: str, calvin_root: Path | None) -> Simulator:
     """The simulator of this process, without pixels; it stays while jobs are of one scene."""
     return open_simulator(scene, {}, calvin_root=calvin_root)
 
 
-def replay_span(env: ReplayEnvironment, episode: Episode, span: LanguageSpan, tally: Tally) -> None:
+def replay_span(env: Simulator, episode: Episode, span: LanguageSpan, tally: Tally) -> None:
     """Replay one annotated span in every representation and add what came of it to `tally`.
 
     Args:
@@ -279,7 +253,7 @@ def written(
 
 
 def drive(
-    env: ReplayEnvironment, actions: NDArray[np.float64], meaning: SyncSpec, episode: Episode, span: LanguageSpan
+    env: Simulator, actions: NDArray[np.float64], meaning: SyncSpec, episode: Episode, span: LanguageSpan
 ) -> Trace:
     """Execute the actions `[T, n]` of a span from the state of its first frame.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vlasync.envs.calvin.checkout import Checkout
 from vlasync.envs.calvin.simulation import Renderer, Simulation
-from vlasync.envs.playtable.layouts import DEFAULT_SCENE, LAYOUTS, find_layout
+from vlasync.envs.playtable.layouts import DEFAULT_SCENE, find_layout
 from vlasync.envs.playtable.starts import requested_state
 from vlasync.envs.playtable.tasks import Snapshot
 from vlasync.envs.spaces import ActionSpace, observation_space, require_action, require_cameras
@@ -24,12 +24,11 @@ class CalvinEnv(gymnasium.Env[dict[str, Any], NDArray[Any]]):
 
     Attributes:
         sync_spec: what observations and actions mean.
-        layout: by which the protocol's chains begin; CALVIN puts blocks where scene D has room, whatever the scene.
+        layout: where things stand in this scene.
         checkout: where the simulator and its sentences are.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 30}  # noqa: RUF012  # as in Gymnasium
-    layout = LAYOUTS["D"]
 
     def __init__(
         self,
@@ -54,7 +53,7 @@ class CalvinEnv(gymnasium.Env[dict[str, Any], NDArray[Any]]):
         cameras = SyncSpec.CALVIN.cameras if cameras is None else dict(cameras)
         require_cameras(cameras, where="CalvinEnv")
         self.checkout = Checkout.find(root)
-        self._room = find_layout(scene)
+        self.layout = find_layout(scene)
         self.sync_spec = SyncSpec.CALVIN.replace(action_mode="relative_to_target", cameras=cameras)
         self.action_space = ActionSpace()
         self.observation_space = observation_space(cameras)
@@ -80,7 +79,7 @@ class CalvinEnv(gymnasium.Env[dict[str, Any], NDArray[Any]]):
             Observation and an empty info.
         """
         super().reset(seed=seed)
-        self._simulation.reset(*requested_state(robot_obs, scene_obs, options, self.np_random, self._room))
+        self._simulation.reset(*requested_state(robot_obs, scene_obs, options, self.np_random, self.layout))
         return self._observe(), {}
 
     def step(self, action: NDArray[Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:

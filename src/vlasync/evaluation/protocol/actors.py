@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from vlasync.envs.playtable.expert import Expert
-from vlasync.envs.playtable.instructions import DEMONSTRATED_TASKS
 from vlasync.envs.playtable.layouts import find_layout
 from vlasync.errors import CheckpointError
-from vlasync.evaluation.protocol.chain import protocol_sentence
+from vlasync.evaluation.protocol.chain import OWN_SENTENCES
 from vlasync.runs import latest_checkpoint
 from vlasync.spec import SyncSpec
 from vlasync.types import ActionChunk, Observation
@@ -40,8 +40,8 @@ class ExpertActor:
     spec = SyncSpec.CALVIN.replace(cameras={})
     memory = 1
 
-    def __init__(self, scene: str) -> None:
-        self._tasks = {protocol_sentence(task): task for task in DEMONSTRATED_TASKS}
+    def __init__(self, scene: str, sentences: Mapping[str, str] = OWN_SENTENCES) -> None:
+        self._tasks = {sentence: task for task, sentence in sentences.items()}
         self._layout = find_layout(scene)
         self._expert: Expert | None = None
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import torch
 
-from vlasync.errors import VlasyncError
+from vlasync.envs.simulators import simulator_name
 from vlasync.evaluation.protocol.actors import driver_folder
-from vlasync.evaluation.protocol.chain import plan_chains
+from vlasync.evaluation.protocol.chain import plan_chains, protocol_sentences
 from vlasync.evaluation.protocol.films import film_chains
 from vlasync.evaluation.protocol.options import ProtocolOptions
 from vlasync.evaluation.protocol.report import PAGE_NAME, print_chains, write_page
@@ -19,6 +18,7 @@ from vlasync.evaluation.protocol.run import MAX_STEPS, ProtocolConfig, run_chain
 from vlasync.execution import FIRST_ACTION, Execution
 from vlasync.progress import console
 from vlasync.runs import timed
+from vlasync.share import WHOLE, Share
 
 RESULTS_NAME = "results.json"
 
@@ -38,24 +38,27 @@ def evaluate_chains(run: Path, options: ProtocolOptions, *, max_steps: int | Non
     Returns:
         The page of the run's chains, or None while other shards have not finished.
     """
+    options.require_simulator()
     config = ProtocolConfig(
         run=run,
         driver=options.policy,
         checkpoint=driver_folder(run, options.policy),
         scene=options.scene,
+        calvin_root=options.calvin_root,
         max_steps=MAX_STEPS if max_steps is None else max_steps,
         execution=Execution.parse(options.execute),
-        shard=parse_shard(options.shard),
+        shard=share_of_process(options.shard),
         workers=workers,
         filmed=options.videos,
         batch=options.batch if options.batch is not None else (GPU_BATCH if torch.cuda.is_available() else 0),
     )
-    chains = plan_chains(options.chains, swapped=options.policy == "swapped")
+    sentences = protocol_sentences(options.calvin_root)
+    chains = plan_chains(options.chains, swapped=options.policy == "swapped", sentences=sentences)
     with timed(run, "evaluate"):
         outcomes = run_chains(config, chains)
     if len(outcomes) < len(chains):
         console.print(
-            f"shard {options.shard} is done; {len(chains) - len(outcomes)} of {len(chains)} chains are still missing. "
+            f"shard {config.shard} is done; {len(chains) - len(outcomes)} of {len(chains)} chains are still missing. "
             "The same command without --shard runs or gathers them."
         )
         return None
@@ -64,6 +67,7 @@ def evaluate_chains(run: Path, options: ProtocolOptions, *, max_steps: int | Non
         driver=config.driver,
         checkpoint=config.checkpoint.name if config.checkpoint else "",
         scene=config.scene,
+        simulator=simulator_name(config.calvin_root),
         execution=str(config.execution),
         max_steps=config.max_steps,
         command=_command(config, len(chains)),
@@ -75,23 +79,22 @@ def evaluate_chains(run: Path, options: ProtocolOptions, *, max_steps: int | Non
     return run / PAGE_NAME
 
 
-def parse_shard(text: str) -> tuple[int, int]:
-    """`i/n` as numbers; under `accelerate launch` or `torchrun`, 0/1 becomes the part of this process.
+def share_of_process(text: str) -> Share:
+    """The share that `i/n` means; under `accelerate launch` or `torchrun`, 0/1 becomes the one of this process.
 
     Raises:
         VlasyncError: the text says something else.
     """
-    if not (match := re.fullmatch(r"(\d+)/(\d+)", text)):
-        raise VlasyncError(f"shard: got {text!r}; expected i/n, such as 0/4, 1/4, 2/4 and 3/4 on four machines")
-    shard = (int(match[1]), int(match[2]))
-    if shard == (0, 1):
-        return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    return shard
+    share = Share.parse(text)
+    if share == WHOLE:
+        return Share(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+    return share
 
 
 def _command(config: ProtocolConfig, chains: int) -> str:
     """The command line that makes these results."""
     words = [f"vlasync evaluate {config.run} --protocol calvin --chains {chains} --scene {config.scene}"]
+    words += [f"--simulator calvin --calvin-root {config.calvin_root}"] if config.calvin_root else []
     words += [] if config.driver == "trained" else [f"--policy {config.driver}"]
     words += [] if config.execution == FIRST_ACTION else [f"--execute {config.execution}"]
     words += [f"--batch {config.batch}"] if config.batch else []

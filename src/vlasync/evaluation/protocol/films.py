@@ -1,10 +1,10 @@
-"""Chains as videos: the kept actions drive the table again, at a size to look at."""
+"""Chains as videos: the kept actions drive the simulator again, at a size to look at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vlasync.envs.playtable import PlayTable
+from vlasync.envs.simulators import Simulator, open_simulator
 from vlasync.evaluation.chains import initial_observation
 from vlasync.evaluation.judge import VIDEO_CAMERAS
 from vlasync.evaluation.protocol.chain import PlannedChain
@@ -22,7 +22,7 @@ def film_chains(config: ProtocolConfig, chains: Sequence[PlannedChain]) -> dict[
     videos = {}
     with stage("film", len(filmed)) as bar:
         for chain in filmed:
-            env = PlayTable(scene=config.scene, cameras=VIDEO_CAMERAS)
+            env = open_simulator(config.scene, VIDEO_CAMERAS, calvin_root=config.calvin_root)
             outcomes = kept_actions(config.folder, chain)
             solved = sum(outcome.success for outcome in outcomes)
             caption = f"Chain {chain.index}: {solved} of {len(chain.tasks)}"
@@ -32,11 +32,11 @@ def film_chains(config: ProtocolConfig, chains: Sequence[PlannedChain]) -> dict[
     return videos
 
 
-def film_chain(env: PlayTable, chain: PlannedChain, outcomes: Sequence[Outcome]) -> list[RolloutRecording]:
+def film_chain(env: Simulator, chain: PlannedChain, outcomes: Sequence[Outcome]) -> list[RolloutRecording]:
     """The tasks of a chain that were begun, frame by frame.
 
     Args:
-        env: the table in the chain's scene, with the cameras to film with.
+        env: the simulator in the chain's scene, with the cameras to film with.
         chain: where it began.
         outcomes: with the actions that were executed.
     """

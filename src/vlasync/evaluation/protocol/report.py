@@ -61,4 +61,4 @@ def describe(results: ChainResults) -> str:
     """Who drove where, in a few words."""
     execution = "" if results.execution == "first" else f", {label(results.execution)}"
     who = " ".join(dict.fromkeys(name for name in (results.driver, results.checkpoint) if name))
-    return f"{who} in scene {results.scene}{execution}"
+    return f"{who} in scene {results.scene} of the {results.simulator}{execution}"

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from vlasync.envs.playtable.tasks import TASKS
+from vlasync.envs.simulators import simulator_name
 from vlasync.errors import CheckpointError
 from vlasync.evaluation.chains import CHAIN_LENGTH
 from vlasync.evaluation.protocol.outcomes import ChainOutcome
@@ -31,7 +32,8 @@ class ChainResults:
         outcomes: one per chain, in order of their numbers.
         driver: who drove, see `vlasync.evaluation.protocol.actors.Driver`.
         checkpoint: name of the checkpoint; empty for the expert.
-        scene: of the play table.
+        scene: of the simulator's four.
+        simulator: which one, as reports call it.
         execution: what of the predicted chunks was executed.
         max_steps: control steps per task.
         versions: package -> version.
@@ -43,6 +45,7 @@ class ChainResults:
     driver: str
     checkpoint: str
     scene: str
+    simulator: str = simulator_name(None)
     execution: str
     max_steps: int
     versions: Mapping[str, str] = field(default_factory=installed_versions)

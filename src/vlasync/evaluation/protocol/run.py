@@ -11,18 +11,18 @@ from pathlib import Path
 
 import torch
 
-from vlasync.envs.playtable import PlayTable
-from vlasync.envs.playtable.instructions import DEMONSTRATED_TASKS
+from vlasync.envs.simulators import Simulator, open_simulator
 from vlasync.errors import VlasyncError
 from vlasync.evaluation.protocol.actors import Driver, ExpertActor
 from vlasync.evaluation.protocol.batching import RemotePolicy, ServerAddress, serve
-from vlasync.evaluation.protocol.chain import PlannedChain, protocol_sentence, run_chain
+from vlasync.evaluation.protocol.chain import PlannedChain, protocol_sentences, run_chain
 from vlasync.evaluation.protocol.outcomes import ChainOutcome, keep, kept
 from vlasync.evaluation.rollout import Actor
 from vlasync.execution import FIRST_ACTION, Execution
 from vlasync.policy import Policy
 from vlasync.processes import results_of
 from vlasync.progress import stage
+from vlasync.share import WHOLE, Share
 from vlasync.spec import Camera
 
 MAX_STEPS = 360
@@ -37,10 +37,11 @@ class ProtocolConfig:
         run: run folder; the outcomes lie below it.
         driver: who drives.
         checkpoint: its folder, decided before the first chain; None for the expert.
-        scene: of the play table.
+        scene: of the simulator's four.
+        calvin_root: checkout of CALVIN, whose simulator is driven; by default the play table is.
         max_steps: control steps after which a task has failed.
         execution: what of the predicted chunks is executed.
-        shard: `(i, n)`: run the chains whose number leaves the remainder i when divided by n, for one of n machines.
+        shard: which of the chains are run here.
         workers: simulator processes; the outcomes do not depend on it.
         filmed: numbers of chains whose actions are kept, for videos.
         batch: predictions that one policy makes together, on a GPU if there is one; 0: each worker has a policy of its
@@ -51,17 +52,15 @@ class ProtocolConfig:
     driver: Driver
     checkpoint: Path | None
     scene: str = "D"
+    calvin_root: Path | None = None
     max_steps: int = MAX_STEPS
     execution: Execution = FIRST_ACTION
-    shard: tuple[int, int] = (0, 1)
+    shard: Share = WHOLE
     workers: int = 2
     filmed: tuple[int, ...] = ()
     batch: int = 0
 
     def __post_init__(self) -> None:
-        index, count = self.shard
-        if not 0 <= index < count:
-            raise VlasyncError(f"shard: got {index}/{count}; expected i/n with i from 0 to n - 1")
         for name, least in (("max_steps", 1), ("workers", 1), ("batch", 0)):
             if getattr(self, name) < least:
                 raise VlasyncError(f"{name}: got {getattr(self, name)}; expected at least {least}")
@@ -72,7 +71,8 @@ class ProtocolConfig:
         who = self.driver if self.checkpoint is None else f"{self.driver}@{self.checkpoint.name}"
         # Batches of another shape, and other devices, round otherwise.
         batched = f"_{_device().type}-{self.batch}" if self.batch and self.checkpoint is not None else ""
-        return self.run / "chains" / f"{who}_{self.scene}_{self.execution.file_name}_{self.max_steps}{batched}"
+        where = self.scene if self.calvin_root is None else f"calvin-{self.scene}"
+        return self.run / "chains" / f"{who}_{where}_{self.execution.file_name}_{self.max_steps}{batched}"
 
 
 def run_chains(config: ProtocolConfig, chains: Sequence[PlannedChain]) -> list[ChainOutcome]:
@@ -93,8 +93,7 @@ def run_chains(config: ProtocolConfig, chains: Sequence[PlannedChain]) -> list[C
         WorkerDiedError: simulators die again and again.
     """
     done = _kept_outcomes(config, chains)
-    index, count = config.shard
-    missing = [chain for chain in chains if chain.index % count == index and chain.index not in done]
+    missing = [chain for chain in config.shard.of(chains) if chain.index not in done]
     with stage("evaluate", len(missing) + len(done)) as bar, _server(config) as address:
         bar.advance(len(done), status=running_averages(list(done.values())))
         for outcome in results_of(partial(_run_chain, config, address), missing, workers=config.workers):
@@ -126,8 +125,8 @@ def _server(config: ProtocolConfig) -> Iterator[ServerAddress | None]:
         return
     policy = Policy.load(config.checkpoint, device=_device())
     # Of all tasks, not of these chains alone: the shape of a batch must not depend on which chains are run.
-    sentences = [protocol_sentence(task) for task in DEMONSTRATED_TASKS]
-    with serve(policy, rows=config.batch, sentences=sentences) as address:
+    sentences = protocol_sentences(config.calvin_root)
+    with serve(policy, rows=config.batch, sentences=list(sentences.values())) as address:
         yield address
 
 
@@ -139,21 +138,23 @@ def _device() -> torch.device:
 def _run_chain(config: ProtocolConfig, address: ServerAddress | None, chain: PlannedChain) -> ChainOutcome:
     """In a worker: run one chain and keep its outcome."""
     torch.set_num_threads(1)  # as many workers as processors: more threads would only wait for one another
-    policy = _actor(config.checkpoint, address, config.scene)
-    env = _table(config.scene, tuple(policy.spec.cameras.items()))
+    policy = _actor(config.checkpoint, address, config.scene, config.calvin_root)
+    env = _simulator(config.scene, tuple(policy.spec.cameras.items()), config.calvin_root)
     outcomes = run_chain(policy, env, chain, max_steps=config.max_steps, execution=config.execution)
     return keep(config.folder, chain, outcomes, with_actions=chain.index in config.filmed)
 
 
 @cache
-def _actor(checkpoint: Path | None, address: ServerAddress | None, scene: str) -> Actor:
+def _actor(checkpoint: Path | None, address: ServerAddress | None, scene: str, calvin_root: Path | None) -> Actor:
     """Who drives in this process, loaded once."""
     if address is not None:
         return RemotePolicy(address)
-    return ExpertActor(scene) if checkpoint is None else Policy.load(checkpoint, device="cpu")
+    if checkpoint is None:
+        return ExpertActor(scene, protocol_sentences(calvin_root))
+    return Policy.load(checkpoint, device="cpu")
 
 
 @cache
-def _table(scene: str, cameras: tuple[tuple[str, Camera], ...]) -> PlayTable:
-    """The play table of this process."""
-    return PlayTable(scene=scene, cameras=dict(cameras))
+def _simulator(scene: str, cameras: tuple[tuple[str, Camera], ...], calvin_root: Path | None) -> Simulator:
+    """The simulator of this process."""
+    return open_simulator(scene, dict(cameras), calvin_root=calvin_root)
