@@ -18,6 +18,7 @@ from vlasync.ending import run_and_exit
 from vlasync.evaluation.protocol.options import ProtocolOptions
 from vlasync.progress import console
 from vlasync.recipes.options import RecordOptions, TrainOptions, TuningOptions
+from vlasync.speed.bench_command import BenchOptions, run_bench
 
 Positional = tyro.conf.Positional
 
@@ -27,6 +28,7 @@ EVERYTHING = RecordOptions()
 AS_THE_RECIPE = TrainOptions()
 SINGLE_TASKS = ProtocolOptions()
 ALL_OF_IT = TuningOptions()
+AS_USUAL = BenchOptions()
 
 
 def demo(run: Path = Path("runs/demo"), *, workers: int = 2) -> int:
@@ -252,6 +254,22 @@ def vlm(
     return 0 if report.passed else 1
 
 
+def bench(run: Positional[Path], *, options: Annotated[BenchOptions, tyro.conf.arg(name="")] = AS_USUAL) -> int:
+    """Time a run's policy on this machine: milliseconds of a control step, frames a second in training, and what of it.
+
+    For example:
+
+        vlasync bench runs/demo
+        vlasync bench runs/kosmos --batch 8 --compile
+        vlasync bench runs/kosmos --precision fp32 --steps 1000 --json > speed.json
+
+    Args:
+        run: a run folder (its newest checkpoint) or one checkpoint.
+        options: what to time, and how.
+    """
+    return run_bench(run, options, console)
+
+
 def export(run: Positional[Path], out: Positional[Path], *, merge: bool = False) -> int:
     """Make a run's policy stand alone: one folder with all weights, the VLM's among them, and nothing of the training.
 
@@ -364,6 +382,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "vlm": vlm,
+    "bench": bench,
     "export": export,
     "declare": declare,
     "convert": convert,

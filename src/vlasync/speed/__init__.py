@@ -1,0 +1,1 @@
+"""How fast a VLA acts and trains on this machine, and where the time goes."""
