@@ -20,6 +20,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def force_to_disk(folder: Path) -> None:
+    """Return when the files in a folder would survive a loss of power, which a new name alone does not make sure."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield the name of a temporary file that replaces `path` when the block ends well, and vanishes when it does not.

@@ -25,10 +25,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import distributed
 from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.tensor import DTensor
 
 from vlasync.errors import CheckpointError
-from vlasync.files import whole_folder
+from vlasync.files import force_to_disk, whole_folder
 from vlasync.models.folder import VLAContents, folder_contents, require_base
 from vlasync.models.vla import VLA
 from vlasync.runs import checkpoint_folders
@@ -161,6 +162,7 @@ class Checkpoints:
                 _save_tensors(snapshot.tensors, _agreed(folder, self._group), self._group)
                 snapshot.policy.write(folder)
                 (folder / PROGRESS).write_text(snapshot.record)
+                force_to_disk(folder)
             self._prune()
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
@@ -220,7 +222,8 @@ def _restore(folder: Path, state: TrainingState, group: distributed.ProcessGroup
     record = json.loads((folder / PROGRESS).read_text())
     reader = HuggingFaceStorageReader(str(folder))
     try:
-        sizes = {name: entry.size for name, entry in reader.read_metadata().state_dict_metadata.items()}
+        entries = reader.read_metadata().state_dict_metadata
+        sizes = {name: entry.size for name, entry in entries.items() if isinstance(entry, TensorStorageMetadata)}
         _require_same_weights(folder, sizes, state)
         moments = _room_for_moments(sizes, state.optimizer)
         tensors = {f"optimizer.{name}": value for name, value in moments.items()}

@@ -87,7 +87,8 @@ def share_weights(accelerator: Accelerator, model: nn.Module, units: list[nn.Mod
         fully_shard(unit, mesh=mesh)
     # By default the outermost part stays gathered for a backward pass, which a measurement does not have: what comes
     # next would then compute with the weights of the measurement.
-    return fully_shard(model, mesh=mesh, reshard_after_forward=True)
+    fully_shard(model, mesh=mesh, reshard_after_forward=True)
+    return model
 
 
 @contextmanager
@@ -116,7 +117,11 @@ def gathered(tensor: torch.Tensor) -> torch.Tensor:
 
 def group_for_files() -> distributed.ProcessGroup | None:
     """A group in which a thread can agree on files while training sums gradients in another; None for one process."""
-    return distributed.new_group(backend="gloo") if distributed.is_initialized() else None
+    if not distributed.is_initialized():
+        return None
+    group = distributed.new_group(backend="gloo")
+    assert isinstance(group, distributed.ProcessGroup)  # every process is in it
+    return group
 
 
 def _mesh(device: str, processes: int, parallel: Parallel) -> DeviceMesh:
