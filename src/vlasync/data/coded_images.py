@@ -1,7 +1,7 @@
 """Images that a training store keeps coded, one by one: a frame is decoded when it is asked for, and no other with it.
 
-Two codings, chosen by measurement (`benchmarks/store_formats.py`): lossless WebP, which takes two thirds of PNG's space
-and decodes faster, and JPEG, which decodes twice as fast again.
+Two codings, chosen by measurement (`benchmarks/store_formats.py`): lossless WebP, which takes seven tenths of PNG's
+space and decodes faster, and JPEG, which decodes half again as fast as that.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class ConvertOptions:
         video: with `--to lerobot`, images as videos: `lossless`, or `h264`, which is smaller and changes pixels a
             little; PNG in the parquet files by default.
         images: with `--to store`, how it keeps images: `raw`, which trains fastest and is the default; `lossless`, a
-            fourth of the space or less; or `jpeg`, which decodes twice as fast as that and changes pixels a little.
+            fourth of the space or less; or `jpeg`, which decodes faster than that and changes pixels a little.
         workers: processes.
         shard: i/n converts the i-th of n shares (0 to n - 1), for n machines that write into one folder.
     """

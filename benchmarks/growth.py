@@ -1,0 +1,149 @@
+"""What grows with the data: opening, loading and auditing stores of 1,000 to 100,000 frames.
+
+    python benchmarks/growth.py [--frames 1000 10000 100000] [--write]
+
+Stores of made-up play (recordings of 900 frames, 15 sentences each, two cameras of 64 px) are written shard by shard.
+Each is opened, cut into windows, loaded and audited in a process of its own, so that its peak memory is what that
+alone takes; pages of files that are mapped are not counted, because the system drops them when it needs room. Times
+are CPU seconds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from datetime import date
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from vlasync.checks.audit import audit
+from vlasync.checks.detectors import AuditConfig
+from vlasync.data.batches import WindowLoader
+from vlasync.data.store import Store, create_store, write_shard
+from vlasync.data.windows import Windows
+from vlasync.recording import calvin_cameras
+from vlasync.spec import SyncSpec
+from vlasync.types import Episode, LanguageSpan
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+EPISODE_FRAMES, SPAN_FRAMES, BATCHES = 900, 60, 200
+
+
+def main(frames: tuple[int, ...] = (1_000, 10_000, 100_000), *, write: bool = False) -> None:
+    """Measure all sizes and print a line for each.
+
+    Args:
+        frames: sizes of the stores.
+        write: append the lines to RESULTS.md.
+    """
+    lines = []
+    for count in frames:
+        with tempfile.TemporaryDirectory() as scratch:
+            store = Path(scratch) / "store"
+            write_store(store, count)
+            size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
+            found = " ".join(measured_apart(what, store) for what in MEASUREMENTS)
+        lines.append(f"{count:,} frames: {size / 1e6:,.0f} MB; {found}")
+        print(lines[-1], flush=True)
+    if write:
+        with RESULTS.open("a") as file:
+            file.write(f"- {date.today().isoformat()} growth, CPU time and peak memory: {' | '.join(lines)}\n")
+
+
+def write_store(folder: Path, frames: int) -> None:
+    """Write a store of at least so many frames, one episode a shard; its arm wanders and its images are noise."""
+    spec = SyncSpec.CALVIN.replace(cameras=calvin_cameras(64, 64))
+    create_store(folder, spec)
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (2 * EPISODE_FRAMES, 64, 64, 3), np.uint8)
+    spans = tuple(
+        LanguageSpan(first=first, last=first + SPAN_FRAMES - 1, sentence="open the drawer", task="open_drawer")
+        for first in range(0, EPISODE_FRAMES, SPAN_FRAMES)
+    )
+    for number in range(-(-frames // EPISODE_FRAMES)):
+        shift = random.integers(EPISODE_FRAMES)
+        steps = random.uniform(-1, 1, (EPISODE_FRAMES, 7))
+        write_shard(
+            folder,
+            f"{number:06d}",
+            [
+                Episode(
+                    name=f"play {number}",
+                    spec=spec,
+                    images={name: noise[shift : shift + EPISODE_FRAMES] for name in spec.cameras},
+                    state=np.concatenate([np.cumsum(steps * 0.02, axis=0), np.zeros((EPISODE_FRAMES, 8))], axis=1),
+                    actions=steps,
+                    scene=None,
+                    frame_index=np.arange(EPISODE_FRAMES) + number * EPISODE_FRAMES,
+                    language=spans,
+                )
+            ],
+        )
+
+
+def measured_apart(what: str, store: Path) -> str:
+    """Run one measurement in a process of its own."""
+    command = [sys.executable, __file__, "--measure", what, "--store", str(store)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
+
+
+def measure(what: str, store: Path) -> None:
+    """Print what `what` takes, and the most memory of its own that it had meanwhile."""
+    before, peaks, done = own_memory(), [own_memory()], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.01):
+            peaks.append(own_memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    words = MEASUREMENTS[what](store)
+    done.set()
+    watcher.join()
+    print(f"{words}, {max(peaks) - before:,.0f} MB;")
+
+
+def load(store: Path) -> str:
+    """Open, cut, and load shuffled batches of 16 windows."""
+    started = time.process_time()
+    opened = Store.open(store)
+    opening = time.process_time() - started
+    windows = Windows(opened, window_size=8, chunk_size=10)
+    cutting = time.process_time() - started - opening
+    batches = iter(WindowLoader(windows, batch_size=16, seed=0))
+    next(batches)
+    started = time.process_time()
+    for _ in islice(batches, BATCHES):
+        pass
+    loading = (time.process_time() - started) / BATCHES
+    return f"open {opening:.2f} s, windows {cutting:.2f} s, batch {1000 * loading:.1f} ms"
+
+
+def audit_all(store: Path) -> str:
+    """Audit every frame in this process."""
+    started = time.process_time()
+    audit(store, AuditConfig(workers=1))
+    return f"audit {time.process_time() - started:.1f} s"
+
+
+def own_memory() -> float:
+    """Memory of this process that no file backs, MB (Linux: `RssAnon`)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) / 1000
+
+
+MEASUREMENTS: dict[str, Callable[[Path], str]] = {"load": load, "audit": audit_all}
+
+
+if __name__ == "__main__":
+    if "--measure" in sys.argv:
+        tyro.cli(measure)
+    else:
+        tyro.cli(main)
