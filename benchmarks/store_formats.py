@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,7 +99,7 @@ def _measure(conversion: Conversion) -> Format:
     seconds = time.process_time() - started
     dataset = open_dataset(conversion.target)
     frames = sum(outline.length for outline in dataset.outlines())
-    images = [dict(episode.images) for episode in dataset if len(episode) >= WINDOW_SIZE]
+    images = [episode.images for episode in dataset if len(episode) >= WINDOW_SIZE]
     size = sum(file.stat().st_size for file in conversion.target.rglob("*") if file.is_file())
     return Format(frame_bytes=size / frames, written=frames / seconds, windows=_windows_per_second(images))
 
@@ -140,7 +140,7 @@ def _measure_arrow(dataset: Dataset, file: Path) -> Format:
     )
 
 
-def _windows_per_second(episodes: list[dict[str, ImageStream]]) -> float:
+def _windows_per_second(episodes: Sequence[Mapping[str, ImageStream]]) -> float:
     """Windows read from random places and copied into place, channels first, as the loader does."""
     random = np.random.default_rng(0)
     targets = {name: np.empty((WINDOW_SIZE, 3, *stream.shape[1:3]), np.uint8) for name, stream in episodes[0].items()}
