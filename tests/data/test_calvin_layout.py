@@ -5,11 +5,13 @@ import os
 import pickle
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from random_episodes import random_episode
 
 from vlasync.data.open import open_dataset
 from vlasync.data.readers.calvin import frame_file, read_calvin
@@ -24,23 +26,7 @@ SPEC = SyncSpec.CALVIN.replace(
     cameras={"static": Camera(height=6, width=8), "gripper": Camera(height=4, width=4, up="hand +x")}
 )
 
-
-def make_episode(length: int, *spans: tuple[int, int]) -> Episode:
-    random = np.random.default_rng(length)
-    return Episode(
-        name=f"{length} frames",
-        spec=SPEC,
-        images={
-            name: random.integers(0, 256, (length, size.height, size.width, 3), dtype=np.uint8)
-            for name, size in SPEC.cameras.items()
-        },
-        state=random.normal(size=(length, 15)),
-        actions=random.uniform(-1, 1, size=(length, 7)),
-        scene=random.normal(size=(length, 24)),
-        frame_index=np.arange(length),
-        language=tuple(LanguageSpan(first=a, last=b, sentence=f"words {a}", task="open_drawer") for a, b in spans),
-    )
-
+make_episode = partial(random_episode, spec=SPEC)
 
 EPISODES = [make_episode(9, (0, 4), (3, 8)), make_episode(5), make_episode(6, (1, 5))]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_episodes import random_episode
 
 from vlasync.actions.representations import represent
 from vlasync.cli import main
@@ -26,7 +27,7 @@ from vlasync.data.targets import calvin_numbers
 from vlasync.errors import DatasetError, SpecMismatchError, VlasyncError
 from vlasync.share import Share
 from vlasync.spec import Camera, StateSlice, SyncSpec
-from vlasync.types import Episode, LanguageSpan
+from vlasync.types import Episode
 
 SPEC = SyncSpec.CALVIN.replace(
     cameras={"static": Camera(height=6, width=8), "gripper": Camera(height=4, width=4, up="hand +x")}
@@ -41,20 +42,13 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_episode(number: int, spec: SyncSpec = SPEC) -> Episode:
-    random = np.random.default_rng(number)
     length = 5 + number % 4
-    span = LanguageSpan(first=1, last=length - 1, sentence=f"words {number % 3}", task="open_drawer")
-    return Episode(
+    episode = random_episode(length, (1, length - 1), spec=spec, seed=number)
+    (span,) = (replace(span, sentence=f"words {number % 3}") for span in episode.language)
+    return replace(
+        episode,
         name=f"demonstration {number}",
-        spec=spec,
-        images={
-            name: random.integers(0, 256, (length, size.height, size.width, 3), dtype=np.uint8)
-            for name, size in spec.cameras.items()
-        },
-        state=random.normal(size=(length, spec.state_size)),
-        actions=random.uniform(-1, 1, size=(length, 7)),
-        scene=random.normal(size=(length, 24)),
-        frame_index=np.arange(length) + 100 + 10 * number,
+        frame_index=episode.frame_index + 100 + 10 * number,
         language=(span,) if number % 4 else (span, replace(span, last=2, sentence="beside it")),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from random_episodes import random_episode
 
 from vlasync.data.dataset import Outline
 from vlasync.data.layouts import VideoCoding
@@ -28,20 +29,12 @@ SPEC = SyncSpec.CALVIN.replace(
 
 
 def make_episode(length: int, *spans: tuple[int, int], clock: bool = False) -> Episode:
-    random = np.random.default_rng(length)
-    return Episode(
-        name=f"{length} frames",
-        spec=SPEC,
-        images={
-            name: random.integers(0, 256, (length, size.height, size.width, 3), dtype=np.uint8)
-            for name, size in SPEC.cameras.items()
-        },
-        state=random.normal(size=(length, 15)),
-        actions=random.uniform(-1, 1, size=(length, 7)),
-        scene=random.normal(size=(length, 24)),
-        frame_index=np.arange(length) + 1000 * length,
-        language=tuple(LanguageSpan(first=a, last=b, sentence=f"words {a}", task=f"task {b}") for a, b in spans),
-        timestamps=random.normal(size=length) if clock else None,
+    episode = random_episode(length, *spans, spec=SPEC)
+    return replace(
+        episode,
+        frame_index=episode.frame_index + 1000 * length,
+        language=tuple(replace(span, task=f"task {span.last}") for span in episode.language),
+        timestamps=np.random.default_rng(length).normal(size=length) if clock else None,
         scene_name="AB"[length % 2] if length > 5 else None,
     )
 

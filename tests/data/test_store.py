@@ -6,30 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_episodes import random_episode
 
 from vlasync.data import shards
 from vlasync.data.store import Store, create_store, write_shard
 from vlasync.errors import DatasetError, SpecMismatchError
 from vlasync.spec import Camera, SyncSpec
-from vlasync.types import Episode, LanguageSpan
+from vlasync.types import Episode
 
 SPEC = SyncSpec.CALVIN.replace(cameras={"static": Camera(height=6, width=8), "gripper": Camera(height=4, width=4)})
 
 
 def make_episode(name: str, length: int, *, spec: SyncSpec = SPEC, scene: bool = True) -> Episode:
-    random = np.random.default_rng(length)
-    return Episode(
+    episode = random_episode(length, (0, length - 1), spec=spec)
+    return replace(
+        episode,
         name=name,
-        spec=spec,
-        images={
-            camera: random.integers(0, 256, (length, size.height, size.width, 3), dtype=np.uint8)
-            for camera, size in spec.cameras.items()
-        },
-        state=random.normal(size=(length, 15)),
-        actions=random.normal(size=(length, 7)),
-        scene=random.normal(size=(length, 24)) if scene else None,
-        frame_index=np.arange(length) + 1000,
-        language=(LanguageSpan(first=0, last=length - 1, sentence=f"do {name}", task=name),),
+        scene=episode.scene if scene else None,
+        frame_index=episode.frame_index + 1000,
+        language=tuple(replace(span, sentence=f"do {name}", task=name) for span in episode.language),
     )
 
 

@@ -49,7 +49,7 @@ def test_a_baseline_that_was_not_run_is_none_not_zero(results):
     alone = dataclasses.replace(results, untrained=(), swapped_instruction=())
     assert alone.untrained_mean_success is None
     assert json.loads(alone.to_json())["swapped_instruction_mean_success"] is None
-    assert EvaluationResults.from_json(alone.to_json()) == alone
+    assert EvaluationResults.from_json(alone.to_json(), where="here") == alone
 
 
 def test_a_baseline_over_other_tasks_is_refused(results):
@@ -69,7 +69,7 @@ def test_a_missing_field_is_named(results, field):
     raw = json.loads(results.to_json())
     del raw[field]
     with pytest.raises(CheckpointError, match=field):
-        EvaluationResults.from_json(json.dumps(raw))
+        EvaluationResults.from_json(json.dumps(raw), where="here")
 
 
 @pytest.mark.parametrize(

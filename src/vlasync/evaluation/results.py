@@ -12,14 +12,12 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from scipy.stats import binomtest
 
-from vlasync.errors import CheckpointError
-from vlasync.files import write_text
+from vlasync.evaluation.saved import SavedRecord
 from vlasync.spec import SyncSpec
 
 VERSIONED_PACKAGES = ("vlasync", "torch", "transformers", "mujoco")
@@ -119,7 +117,7 @@ def describe_machine() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationResults:
+class EvaluationResults(SavedRecord):
     """Everything that a run's report says.
 
     Attributes:
@@ -139,6 +137,9 @@ class EvaluationResults:
         machine: where it ran.
         command: what makes these results again.
     """
+
+    kind = "the results of a run"
+    remedy = "evaluate the run again"
 
     tasks: tuple[TaskResult, ...]
     untrained: tuple[TaskResult, ...]
@@ -214,34 +215,9 @@ class EvaluationResults:
         )
 
     @classmethod
-    def from_json(cls, text: str, *, where: str = "results") -> Self:
-        """Inverse of `to_json`.
-
-        Raises:
-            CheckpointError: naming `where` and the unknown, missing or ill-typed field.
-        """
-        try:
-            return cls(**_fields(json.loads(text)))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise CheckpointError(
-                f"{where}: not the results of a run as this version writes them ({type(error).__name__}: {error}); "
-                "evaluate the run again"
-            ) from error
-
-    def save(self, path: Path) -> None:
-        """Write `results.json` whole or not at all."""
-        write_text(path, self.to_json())
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote.
-
-        Raises:
-            CheckpointError: if the file is missing or does not hold such results.
-        """
-        if not path.is_file():
-            raise CheckpointError(f"{path}: no such file; `vlasync evaluate` writes it")
-        return cls.from_json(path.read_text(encoding="utf-8"), where=str(path))
+    def from_plain(cls, raw: dict[str, Any]) -> Self:
+        """See `SavedRecord`."""
+        return cls(**_fields(raw))
 
 
 def _mean(results: Sequence[TaskResult]) -> float | None:

@@ -80,7 +80,7 @@ def test_results_come_back_from_their_file(tmp_path: Path):
 def test_anything_else_is_refused_by_name(damage, tmp_path: Path):
     path = tmp_path / "results.json"
     path.write_text(damage)
-    with pytest.raises(CheckpointError, match=r"results\.json: (not the results of chains|no outcome of a chain)"):
+    with pytest.raises(CheckpointError, match=r"results\.json: not the results of chains"):
         ChainResults.load(path)
 
 

@@ -109,7 +109,7 @@ def test_a_damaged_outcome_is_refused_by_name(damage, chains, here, tmp_path: Pa
     damaged = damage(path.read_text())
     assert damaged != path.read_text()
     path.write_text(damaged)
-    with pytest.raises(CheckpointError, match=r"0001\.json: (no outcome of a chain|the outcome of another chain)"):
+    with pytest.raises(CheckpointError, match=r"0001\.json: (not the outcome of a chain|the outcome of another chain)"):
         run_chains(config(tmp_path), chains[:2])
 
 

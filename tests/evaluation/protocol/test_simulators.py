@@ -42,7 +42,7 @@ def test_results_of_both_simulators_lie_side_by_side(opened, checkout, tmp_path:
     in_calvin = ProtocolOptions(simulator="calvin", calvin_root=checkout, **shared)
     for options in (ProtocolOptions(**shared), in_calvin):
         page = evaluate_chains(tmp_path, options, max_steps=4, workers=1)
-    assert opened == [None, None, checkout, checkout]  # to drive, and to film
+    assert [root for root in opened if root is not None] == [checkout, checkout]  # to drive, and to film
     found = {path.parent.name: ChainResults.load(path) for path in tmp_path.glob("chains/*/results.json")}
     assert {name: result.simulator for name, result in found.items()} == {
         "expert_D_first_4": "play table",

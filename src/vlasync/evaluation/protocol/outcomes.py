@@ -19,11 +19,12 @@ import numpy as np
 from vlasync.errors import CheckpointError
 from vlasync.evaluation.protocol.chain import PlannedChain
 from vlasync.evaluation.rollout import Outcome
-from vlasync.files import write_bytes, write_text
+from vlasync.evaluation.saved import SavedRecord
+from vlasync.files import write_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChainOutcome:
+class ChainOutcome(SavedRecord):
     """What came of one chain.
 
     Attributes:
@@ -33,6 +34,9 @@ class ChainOutcome:
         solved: tasks solved in a row, from the first.
         steps: control steps of each task that was begun.
     """
+
+    kind = "the outcome of a chain"
+    remedy = "delete it, and the chain runs again"
 
     index: int
     tasks: tuple[str, ...]
@@ -57,20 +61,10 @@ class ChainOutcome:
         )
 
     @classmethod
-    def from_json(cls, text: str, *, where: Path) -> Self:
-        """Inverse of `to_json`.
-
-        Raises:
-            CheckpointError: the text is not such an outcome; the message names `where`.
-        """
-        try:
-            raw = json.loads(text)
-            lists = {name: tuple(raw.pop(name)) for name in ("tasks", "instructions", "steps")}
-            return cls(**lists, **raw)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise CheckpointError(
-                f"{where}: no outcome of a chain ({type(error).__name__}: {error}); delete it, and the chain runs again"
-            ) from error
+    def from_plain(cls, raw: dict[str, Any]) -> Self:
+        """See `SavedRecord`."""
+        lists = {name: tuple(raw.pop(name)) for name in ("tasks", "instructions", "steps")}
+        return cls(**lists, **raw)
 
     def to_json(self) -> str:
         """The record as JSON."""
@@ -92,7 +86,7 @@ def keep(folder: Path, chain: PlannedChain, outcomes: list[Outcome], *, with_act
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **streams)
         write_bytes(chain_file(folder, chain.index).with_suffix(".npz"), buffer.getvalue())
-    write_text(chain_file(folder, chain.index), outcome.to_json())
+    outcome.save(chain_file(folder, chain.index))
     return outcome
 
 
@@ -105,7 +99,7 @@ def kept(folder: Path, chain: PlannedChain, *, with_actions: bool) -> ChainOutco
     path = chain_file(folder, chain.index)
     if not path.exists() or (with_actions and not path.with_suffix(".npz").exists()):
         return None
-    outcome = ChainOutcome.from_json(path.read_text(encoding="utf-8", errors="replace"), where=path)
+    outcome = ChainOutcome.load(path)
     asked = (chain.index, chain.tasks, chain.instructions)
     if (outcome.index, outcome.tasks, outcome.instructions) != asked:
         raise CheckpointError(

@@ -7,25 +7,23 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from vlasync.envs.playtable.tasks import TASKS
 from vlasync.envs.simulators import simulator_name
-from vlasync.errors import CheckpointError
 from vlasync.evaluation.chains import CHAIN_LENGTH
 from vlasync.evaluation.protocol.outcomes import ChainOutcome
 from vlasync.evaluation.results import TaskResult, describe_machine, installed_versions
-from vlasync.files import write_text
+from vlasync.evaluation.saved import SavedRecord
 
 RESAMPLES = 10_000
 """Resamples of the bootstrap."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChainResults:
+class ChainResults(SavedRecord):
     """All outcomes of an evaluation, and how they came about.
 
     Attributes:
@@ -40,6 +38,9 @@ class ChainResults:
         machine: where the last chain ran.
         command: what makes these results again.
     """
+
+    kind = "the results of chains"
+    remedy = "run the evaluation again, its finished chains are kept"
 
     outcomes: tuple[ChainOutcome, ...]
     driver: str
@@ -102,34 +103,8 @@ class ChainResults:
         return json.dumps({"summary": summary} | dataclasses.asdict(self), indent=1)
 
     @classmethod
-    def from_json(cls, text: str, *, where: Path) -> Self:
-        """Inverse of `to_json`.
-
-        Raises:
-            CheckpointError: naming `where` and what is wrong there.
-        """
-        try:
-            raw = json.loads(text)
-            del raw["summary"]
-            outcomes = [ChainOutcome.from_json(json.dumps(outcome), where=where) for outcome in raw.pop("outcomes")]
-            return cls(outcomes=tuple(outcomes), **raw)
-        except CheckpointError:
-            raise
-        except (ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(
-                f"{where}: not the results of chains as this version writes them ({type(error).__name__}: {error}); "
-                "run the evaluation again, its finished chains are kept"
-            ) from error
-
-    def save(self, path: Path) -> None:
-        """Write the results whole or not at all."""
-        write_text(path, self.to_json())
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote.
-
-        Raises:
-            CheckpointError: the file does not hold such results.
-        """
-        return cls.from_json(path.read_text(encoding="utf-8"), where=path)
+    def from_plain(cls, raw: dict[str, Any]) -> Self:
+        """See `SavedRecord`."""
+        del raw["summary"]
+        outcomes = tuple(ChainOutcome.from_plain(outcome) for outcome in raw.pop("outcomes"))
+        return cls(outcomes=outcomes, **raw)
