@@ -25,6 +25,10 @@ from vlasync.types import Episode
 PREVIEW_FRAMES = 1024
 """Frames that are learnt from in all: the first ones of every episode, as many of each."""
 
+TURNED_DECISIVE = 12.0
+"""Difference of log-likelihoods at which images are believed to be turned. The least of all clean episodes prefers
+upright images by 17."""
+
 FEWEST_STEPS = 150
 """Steps from which a model of the motion is learnt; with fewer, its 42 weights would fit any lag."""
 
@@ -208,15 +212,15 @@ def _upright(
     """The model of upright images, and how each episode is seen.
 
     Long episodes are turned first as the declared mount calls for. What is learnt from all of them then tells which
-    fit better another way round, and is learnt again with these turned; at last all are turned where the mount calls
-    for it.
+    fit clearly better another way round, and is learnt again with these turned; at last all are turned where the mount
+    calls for it. A lesser margin would not do: what is learnt from an episode seen wrongly speaks for seeing it so.
     """
     views = [_mounted(camera, _model([flow], [motion])) for flow, motion in zip(flows, motions, strict=True)]
     model = _model([flow * view.signs() for flow, view in zip(flows, views, strict=True)], motions)
     if model is None:
         return None, views
     for _ in range(ALTERNATIONS):
-        views = [_view(model, flow, motion) for flow, motion in zip(flows, motions, strict=True)]
+        views = [seen_as(model, *pair, view) for *pair, view in zip(flows, motions, views, strict=True)]
         model = _model([flow * view.signs() for flow, view in zip(flows, views, strict=True)], motions) or model
     wrong = _mounted(camera, model)
     views = [view ^ wrong for view in views]
@@ -229,9 +233,17 @@ def _mounted(camera: Camera, model: FlowModel | None) -> View:
     return UPRIGHT if model is None else orientation(camera, model)
 
 
-def _view(model: FlowModel, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> View:
-    """The way to see an episode in which it follows the model best."""
-    return max((UPRIGHT, *TURNED), key=lambda view: model.log_likelihood(flow * view.signs(), motion))
+def seen_as(
+    model: FlowModel, flow: NDArray[np.float64], motion: NDArray[np.float64], otherwise: View = UPRIGHT
+) -> View:
+    """The way to see an episode's images in which they follow the hand, where that is clearly not `otherwise`."""
+
+    def fit(view: View) -> float:
+        return model.log_likelihood(flow * view.signs(), motion)
+
+    best = max((UPRIGHT, *TURNED), key=fit)
+    unmoved = model.log_likelihood(flow, 0.0 * motion)
+    return best if fit(best) - max(fit(otherwise), unmoved) > TURNED_DECISIVE else otherwise
 
 
 def _model(flows: Sequence[NDArray[np.float64]], motions: Sequence[NDArray[np.float64]]) -> FlowModel | None:

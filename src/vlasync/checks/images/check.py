@@ -10,23 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlasync.checks.findings import Detector, Pictures, Problem, name_frames
-from vlasync.checks.images.appearance import Appearance, CameraAppearance, Small, exchanged, measured_flow, mend
+from vlasync.checks.images.appearance import (
+    Appearance,
+    CameraAppearance,
+    Small,
+    exchanged,
+    measured_flow,
+    mend,
+    seen_as,
+)
 from vlasync.checks.images.flow import hand_motion
-from vlasync.checks.images.flow_model import FlowModel
 from vlasync.checks.images.lag import LagEvidence
 from vlasync.checks.images.mounts import in_hand
 from vlasync.checks.images.still import Stillness, check_still
 from vlasync.checks.images.thumbnails import thumbnails
-from vlasync.checks.images.views import BGR, TURNED, UPRIGHT, View
+from vlasync.checks.images.views import BGR, UPRIGHT, View
 from vlasync.types import Episode
 
 EXCHANGED = 0.85
 """Cameras are exchanged where exchanging them leaves less than this share of the difference to what they usually show.
 Of clean episodes none has less than 1.3."""
-
-TURNED_DECISIVE = 12.0
-"""Difference of log-likelihoods at which images are believed to be turned. The least of all clean episodes prefers
-upright images by 17."""
 
 FROM_THE_DATA, FROM_THE_WORLD = 0.95, 0.6
 """Confidence in what follows from other images of the dataset or from how they move, and in what only follows from how
@@ -134,7 +137,7 @@ class ImageCheck(Detector):
             return
         flow = measured_flow(small, still)
         motion = hand_motion(episode, in_hand=in_hand(usual.camera))
-        view = _turned(usual.model, flow, motion)
+        view = seen_as(usual.model, flow, motion)
         if view != UPRIGHT:
             self._add_view(f"{episode.name}, {name}", name, view, view.apply(small[int(np.argmax(still.telling))]))
         self._lags[name].look(episode.name, usual.model, flow * view.signs(), motion)
@@ -164,17 +167,6 @@ class ImageCheck(Detector):
                 title=where, images={f"`{name}`": UPRIGHT.picture(small[name][frame]) for name in (one, other)}
             ),
         )
-
-
-def _turned(model: FlowModel, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> View:
-    """The way to see an episode's images in which they follow the hand, where that is clearly not upright."""
-
-    def fit(view: View) -> float:
-        return model.log_likelihood(flow * view.signs(), motion)
-
-    best = max(TURNED, key=fit)
-    unmoved = model.log_likelihood(flow, 0.0 * motion)
-    return best if fit(best) - max(fit(UPRIGHT), unmoved) > TURNED_DECISIVE else UPRIGHT
 
 
 def image_checks(preview: Sequence[Episode]) -> list[Detector]:

@@ -191,8 +191,12 @@ class TaskCheck(Detector):
 
 
 def _sentences(episode: Episode) -> Iterator[tuple[list[LanguageSpan], int, int]]:
-    """Neighbouring spans of one sentence, and the first and last frame that may belong to their task."""
-    inside = [span for span in episode.language if 0 <= span.first <= span.last < len(episode)]
+    """Neighbouring spans of one sentence, and the first and last frame that may belong to their task.
+
+    A sentence some of whose frames are elsewhere is left out: what it asks for may have been done there.
+    """
+    astray = {span.sentence for span in episode.language if not 0 <= span.first <= span.last < len(episode)}
+    inside = [span for span in episode.language if span.sentence not in astray]
     ordered = sorted(inside, key=lambda span: span.first)
     groups = [list(group) for _, group in groupby(ordered, key=lambda span: (span.task, span.sentence))]
     for number, group in enumerate(groups):
