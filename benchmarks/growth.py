@@ -10,12 +10,12 @@ are CPU seconds.
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import multiprocessing
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -49,7 +49,7 @@ def main(frames: tuple[int, ...] = (1_000, 10_000, 100_000), *, write: bool = Fa
             store = Path(scratch) / "store"
             write_store(store, count)
             size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
-            found = " ".join(measured_apart(what, store) for what in MEASUREMENTS)
+            found = "; ".join(_in_a_process(measure, store) for measure in (load, audit_all))
         lines.append(f"{count:,} frames: {size / 1e6:,.0f} MB; {found}")
         print(lines[-1], flush=True)
     if write:
@@ -88,14 +88,14 @@ def write_store(folder: Path, frames: int) -> None:
         )
 
 
-def measured_apart(what: str, store: Path) -> str:
-    """Run one measurement in a process of its own."""
-    command = [sys.executable, __file__, "--measure", what, "--store", str(store)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
+def _in_a_process(measure: Callable[[Path], str], store: Path) -> str:
+    """What a measurement says, taken in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_with_memory, measure, store).result()
 
 
-def measure(what: str, store: Path) -> None:
-    """Print what `what` takes, and the most memory of its own that it had meanwhile."""
+def _with_memory(measure: Callable[[Path], str], store: Path) -> str:
+    """What a measurement says, and the most memory of its own that it had, beyond what it began with."""
     before, peaks, done = own_memory(), [own_memory()], threading.Event()
 
     def watch() -> None:
@@ -104,10 +104,10 @@ def measure(what: str, store: Path) -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    words = MEASUREMENTS[what](store)
+    words = measure(store)
     done.set()
     watcher.join()
-    print(f"{words}, {max(peaks) - before:,.0f} MB;")
+    return f"{words}, {max(peaks) - before:,.0f} MB"
 
 
 def load(store: Path) -> str:
@@ -139,11 +139,5 @@ def own_memory() -> float:
     return int(status.split("RssAnon:")[1].split()[0]) / 1000
 
 
-MEASUREMENTS: dict[str, Callable[[Path], str]] = {"load": load, "audit": audit_all}
-
-
 if __name__ == "__main__":
-    if "--measure" in sys.argv:
-        tyro.cli(measure)
-    else:
-        tyro.cli(main)
+    tyro.cli(main)
