@@ -140,7 +140,7 @@ def train(
         vlasync train kosmos2-lstm --data task_D_D --run runs/lora --tuning lora --lora-rank 32
         vlasync train configs/kosmos.json --data task_D_D --run runs/robovlms
         accelerate launch -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos
-        torchrun --nproc-per-node 8 -m vlasync train kosmos2-lstm --data task_D_D --run runs/kosmos --parallel fsdp
+        torchrun --nproc-per-node 8 -m -- vlasync train kosmos2-lstm --data task_D_D --run runs/k --parallel fsdp
 
     Args:
         recipe: name of a recipe, where a wrong one lists them; or a RoboVLMs config, as path to a .json file.

@@ -1,8 +1,9 @@
-"""Processes that train one run together, as a launcher starts them."""
+"""Processes that work together, as a launcher starts them."""
 
 import multiprocessing
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from vlasync.training.run import RunConfig, train
@@ -10,10 +11,8 @@ from vlasync.training.run import RunConfig, train
 WAIT_S = 600  # a busy machine starts them slowly
 
 
-def train_together(
-    world: int, recipe: RunConfig, store: Path, run: Path, *, parallel: str = "ddp", per_machine: int | None = None
-) -> None:
-    """Train with `world` processes to the end; each must end well.
+def together(world: int, work: Callable[..., object], *arguments: object, per_machine: int | None = None) -> None:
+    """Have `world` processes do `work` to its end; each must end well.
 
     They are forked from one that has imported everything, which takes a tenth of the time of as many fresh ones.
     """
@@ -29,9 +28,7 @@ def train_together(
         "WORLD_SIZE": str(world),
         "LOCAL_WORLD_SIZE": str(per_machine or world),
     }
-    workers = [
-        context.Process(target=train_as, args=(rank, launcher, recipe, store, run, parallel)) for rank in range(world)
-    ]
+    workers = [context.Process(target=launched, args=(rank, launcher, work, arguments)) for rank in range(world)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -39,7 +36,19 @@ def train_together(
     assert [worker.exitcode for worker in workers] == [0] * world
 
 
-def train_as(rank: int, launcher: dict[str, str], recipe: RunConfig, store: Path, run: Path, parallel: str) -> None:
+def launched(rank: int, launcher: dict[str, str], work: Callable[..., object], arguments: tuple[object, ...]) -> None:
     """One of the processes."""
     os.environ |= launcher | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    work(*arguments)
+
+
+def train_together(
+    world: int, recipe: RunConfig, store: Path, run: Path, *, parallel: str, per_machine: int | None = None
+) -> None:
+    """Train one run with `world` processes to the end."""
+    together(world, share_run, recipe, store, run, parallel, per_machine=per_machine)
+
+
+def share_run(recipe: RunConfig, store: Path, run: Path, parallel: str) -> None:
+    """What each of them does."""
     train(recipe, store, run, parallel=parallel)

@@ -57,7 +57,7 @@ def require_parallel(parallel: str, processes: int, tuning: str) -> None:
     if parallel != "ddp" and processes == 1:
         raise VlasyncError(
             f"--parallel {parallel}: there is one process, so nobody to share weights with; start it by "
-            "`torchrun --nproc-per-node GPUS -m vlasync train ...`, or leave the option out"
+            "`torchrun --nproc-per-node GPUS -m -- vlasync train ...`, or leave the option out"
         )
     if parallel != "ddp" and tuning == "qlora":
         raise VlasyncError(

@@ -83,6 +83,7 @@ def train(config: RunConfig, data: Path | Sequence[Source], run: Path, *, parall
     """
     accelerator = start_accelerator(config.training.precision, run)
     require_parallel(parallel, accelerator.num_processes, config.vla.tuning.mode)
+    console.quiet = not accelerator.is_main_process  # all would say the same
     with accelerator.main_process_first():  # it makes the files that the others find
         claim_run(config, run)
         windows, validation = open_windows(config, data, run)
