@@ -231,7 +231,9 @@ class Trainer:
         """Mean over all processes of float64 numbers on the CPU."""
         if self.accelerator.num_processes == 1:
             return numbers
-        return self.accelerator.reduce(numbers.to(self.accelerator.device), reduction="mean").cpu()
+        mean = self.accelerator.reduce(numbers.to(self.accelerator.device), reduction="mean")
+        assert isinstance(mean, torch.Tensor)  # as what it was given
+        return mean.cpu()
 
     def _clip_gradients(self) -> float:
         """Shorten the gradient to the configured length; its global L2 norm before."""
