@@ -158,7 +158,7 @@ def train(
 
     config = read_recipe(Path(recipe)) if recipe.endswith(".json") else get_recipe(recipe)
     sources = [Source.parse(text) for text in data]
-    checkpoint = train_run(with_overrides(config, options), sources, run, parallel=parallel)
+    checkpoint = train_run(with_overrides(config, options), sources, run, parallel=parallel, compute=options.compute)
     console.print(f"trained: {checkpoint}; see how it drives with [bold]vlasync evaluate {run}[/bold]")
     return 0
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from vlasync.errors import VlasyncError
 from vlasync.models.chunks import ChunkPrediction
-from vlasync.models.compute import Compute, halve_weights, has_half_weights, set_up
+from vlasync.models.compute import BY_DEVICE, Compute
+from vlasync.models.computing import halve_weights, has_half_weights, set_up
 from vlasync.models.folder import load_vla
 from vlasync.models.heads.head import Stream
 from vlasync.models.vla import VLA
@@ -41,7 +42,7 @@ class Policy:
         run_dir: Path | str,
         *,
         device: torch.device | str | None = None,
-        compute: Compute | None = None,
+        compute: Compute = BY_DEVICE,
         half: bool = False,
     ) -> Self:
         """The policy of a run folder (its newest checkpoint) or of one checkpoint folder.
@@ -49,7 +50,7 @@ class Policy:
         Args:
             run_dir: a folder written by training, or one of its `checkpoints/<step>` folders.
             device: where to run; a GPU if there is one by default.
-            compute: how the VLM is computed; as usual on that device by default.
+            compute: how the VLM is computed.
             half: keep the VLM's weights in bfloat16, see `halve_weights`.
 
         Raises:
@@ -58,7 +59,7 @@ class Policy:
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         vla = load_vla(latest_checkpoint(Path(run_dir)))
-        set_up(vla.vlm, compute or Compute(), torch.device(device))
+        set_up(vla.vlm, compute, torch.device(device))
         if half:
             halve_weights(vla.vlm)
         return cls(vla, device=device)

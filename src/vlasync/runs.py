@@ -1,6 +1,7 @@
 """Where things lie in a run folder.
 
 run/recipe.json                 what was asked for
+run/compute.json                how the VLM was computed
 run/untrained/                  the VLA before its first step, for the baseline
 run/checkpoints/<step>/         the policy after that many steps, and what a resume needs
 run/metrics.jsonl               one line per logged step

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from vlasync.models.compute import Compute, set_up
+from vlasync.models.compute import Compute
+from vlasync.models.computing import set_up
 from vlasync.models.flops import FlopCount, peak_flops
 from vlasync.models.vla import VLA, VLAConfig, build_vla
 

@@ -6,10 +6,13 @@ The records stand apart from what they set, so that the help does not wait for t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from vlasync.actions.representations import Representation
 from vlasync.data.layouts import ImageCoding
+from vlasync.models.compute import BY_DEVICE, Compute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,7 @@ class TrainOptions(TuningOptions):
         cameras: image streams, in the order of the prompt; another robot has other ones than CALVIN's two.
         history: who looks back: the policy head over a window, the VLM over its frames in one sequence, or nobody.
         readout: what becomes the action embeddings: hidden states at [LRN], or those of all tokens of a frame, pooled.
+        compute: how the VLM is computed, which is no part of the recipe: a run may go on in another way.
     """
 
     steps: int | None = None
@@ -83,3 +87,4 @@ class TrainOptions(TuningOptions):
     cameras: tuple[str, ...] | None = None
     history: Literal["policy_head", "interleaved", "one_step"] | None = None
     readout: Literal["lrn", "pooled"] | None = None
+    compute: Annotated[Compute, tyro.conf.arg(name="")] = BY_DEVICE

@@ -5,34 +5,33 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+import tyro
 from rich.console import Console
+
+from vlasync.models.compute import BY_DEVICE, Compute
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """What to time, and how the VLM is computed meanwhile.
+    """What to time, and how.
 
     Attributes:
         steps: of acting; training takes a tenth of them, 3 at least.
         batch: windows in a training step.
         instruction: what the policy is told; longer ones have more tokens.
         precision: of the products; auto is bf16 where the device multiplies it faster.
-        attention: by which kernels; auto is sdpa on a GPU and eager on a CPU.
-        checkpointing: train with activation checkpointing.
-        compile: compile the VLM's layers.
         json: print JSON in place of tables.
+        compute: how the VLM is computed.
     """
 
     steps: int = 200
     batch: int = 4
     instruction: str = "push the red block to the left side of the table"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    attention: Literal["auto", "eager", "sdpa"] = "auto"
-    checkpointing: bool = False
-    compile: bool = False
     json: bool = False
+    compute: Annotated[Compute, tyro.conf.arg(name="")] = BY_DEVICE
 
 
 def run_bench(run: Path, options: BenchOptions, console: Console) -> int:
@@ -48,7 +47,6 @@ def run_bench(run: Path, options: BenchOptions, console: Console) -> int:
     """
     import torch
 
-    from vlasync.models.compute import Compute
     from vlasync.models.folder import load_vla
     from vlasync.runs import latest_checkpoint
     from vlasync.speed.measure import measure_speed
@@ -57,7 +55,7 @@ def run_bench(run: Path, options: BenchOptions, console: Console) -> int:
     speed = measure_speed(
         load_vla(latest_checkpoint(run)).to("cuda" if torch.cuda.is_available() else "cpu"),
         options.instruction,
-        compute=Compute(attention=options.attention, checkpointing=options.checkpointing, compile=options.compile),
+        compute=options.compute,
         half=choose_precision(options.precision) == "bf16",
         windows=options.batch,
         steps=options.steps,

@@ -8,7 +8,8 @@ import torch
 from rich.console import Console
 from rich.table import Column, Table
 
-from vlasync.models.compute import Compute, halve_weights, set_up
+from vlasync.models.compute import Compute
+from vlasync.models.computing import halve_weights, set_up
 from vlasync.models.vla import VLA
 from vlasync.policy import Policy
 from vlasync.speed.acting import ActingSpeed, measure_acting

@@ -13,6 +13,8 @@ from vlasync.data.mixture import MixedWindows, Source
 from vlasync.data.windows import Windows
 from vlasync.errors import CheckpointError
 from vlasync.files import whole_folder, write_text
+from vlasync.models.compute import BY_DEVICE, Compute
+from vlasync.models.computing import set_up
 from vlasync.models.folder import save_vla
 from vlasync.models.parts import parts_table, trainable_table
 from vlasync.models.tiny import Family, TinySize, build_tiny_vlm
@@ -64,7 +66,14 @@ class RunConfig:
     without_effect: tuple[str, ...] = ()
 
 
-def train(config: RunConfig, data: Path | Sequence[Source], run: Path, *, parallel: Parallel = "ddp") -> Path:
+def train(
+    config: RunConfig,
+    data: Path | Sequence[Source],
+    run: Path,
+    *,
+    parallel: Parallel = "ddp",
+    compute: Compute = BY_DEVICE,
+) -> Path:
     """Train `config` on the demonstrations at `data` into `run`; a run that was interrupted goes on.
 
     Args:
@@ -72,12 +81,13 @@ def train(config: RunConfig, data: Path | Sequence[Source], run: Path, *, parall
         data: a training store, a CALVIN split, or a folder with `training/` and `validation/`; or several datasets.
         run: the run folder.
         parallel: what each process holds, where a launcher started several.
+        compute: how the VLM is computed; a run may go on in another way.
 
     Returns:
         The last checkpoint.
 
     Raises:
-        VlasyncError: so many processes cannot share the run in this way.
+        VlasyncError: so many processes cannot share the run in this way, or the VLM cannot be computed so.
         CheckpointError: `run` holds a run of another recipe.
         SpecMismatchError: demonstrations that no conversion brings into the representation of `config.actions`.
     """
@@ -95,7 +105,9 @@ def train(config: RunConfig, data: Path | Sequence[Source], run: Path, *, parall
         if not (run / "untrained").is_dir():
             with whole_folder(run / "untrained") as folder:
                 save_vla(vla, folder)
+    done = set_up(vla.vlm, compute, accelerator.device)
     if accelerator.is_main_process:
+        write_text(run / "compute.json", json.dumps(asdict(done), indent=2))
         if config.without_effect:
             console.print(f"{len(config.without_effect)} settings of the recipe have no effect:", style="dim")
             console.print(", ".join(config.without_effect), style="dim", highlight=False)

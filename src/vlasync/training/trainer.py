@@ -17,6 +17,7 @@ from torch import nn
 from vlasync.data.batches import WindowLoader
 from vlasync.data.windows import Windows
 from vlasync.errors import VlasyncError
+from vlasync.models.flops import peak_flops
 from vlasync.models.losses import LossTerms
 from vlasync.models.parts import layers_of
 from vlasync.models.vla import VLA
@@ -175,12 +176,15 @@ class Trainer:
         metrics = MetricsFile(self.run / "metrics.jsonl", resumed_step=self.progress.step)
         self.accelerator.init_trackers("tensorboard")
         batches = iter(self.loader)
-        meter = Meter(minutes=self.progress.minutes)
+        half = self.accelerator.mixed_precision == "bf16"
+        peak = peak_flops(self.accelerator.device, torch.bfloat16 if half else torch.float32)
+        meter = Meter(minutes=self.progress.minutes, peak_flops=peak)
         self.model.train()
         with stage("train", self.config.steps) as bar:
             bar.advance(self.progress.step)
             for step in range(self.progress.step, self.config.steps):
-                terms = self._optimizer_step(step, batches)
+                with meter.step():
+                    terms = self._optimizer_step(step, batches)
                 meter.add(terms, frames=self._frames_per_step)
                 self._after_step(step + 1, meter, metrics)
                 bar.advance(status=meter.status)
