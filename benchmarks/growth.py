@@ -40,25 +40,28 @@ def main(frames: tuple[int, ...] = (1_000, 10_000, 100_000), *, write: bool = Fa
     """Measure all sizes and print a line for each.
 
     Args:
-        frames: sizes of the stores.
+        frames: least sizes of the stores.
         write: append the lines to RESULTS.md.
     """
     lines = []
     for count in frames:
         with tempfile.TemporaryDirectory() as scratch:
             store = Path(scratch) / "store"
-            write_store(store, count)
+            written = write_store(store, count)
             size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
             found = "; ".join(_in_a_process(measure, store) for measure in (load, audit_all))
-        lines.append(f"{count:,} frames: {size / 1e6:,.0f} MB; {found}")
+        lines.append(f"{written:,} frames: {size / 1e6:,.0f} MB; {found}")
         print(lines[-1], flush=True)
     if write:
         with RESULTS.open("a") as file:
             file.write(f"- {date.today().isoformat()} growth, CPU time and peak memory: {' | '.join(lines)}\n")
 
 
-def write_store(folder: Path, frames: int) -> None:
-    """Write a store of at least so many frames, one episode a shard; its arm wanders and its images are noise."""
+def write_store(folder: Path, frames: int) -> int:
+    """Write a store of at least so many frames, one episode a shard, and say how many it has.
+
+    The arm wanders and the images are noise.
+    """
     spec = SyncSpec.CALVIN.replace(cameras=calvin_cameras(64, 64))
     create_store(folder, spec)
     random = np.random.default_rng(0)
@@ -67,7 +70,8 @@ def write_store(folder: Path, frames: int) -> None:
         LanguageSpan(first=first, last=first + SPAN_FRAMES - 1, sentence="open the drawer", task="open_drawer")
         for first in range(0, EPISODE_FRAMES, SPAN_FRAMES)
     )
-    for number in range(-(-frames // EPISODE_FRAMES)):
+    episodes = -(-frames // EPISODE_FRAMES)
+    for number in range(episodes):
         shift = random.integers(EPISODE_FRAMES)
         steps = random.uniform(-1, 1, (EPISODE_FRAMES, 7))
         write_shard(
@@ -86,6 +90,7 @@ def write_store(folder: Path, frames: int) -> None:
                 )
             ],
         )
+    return episodes * EPISODE_FRAMES
 
 
 def _in_a_process(measure: Callable[[Path], str], store: Path) -> str:

@@ -11,7 +11,7 @@ from vlasync.data.store import Store
 
 
 def test_made_up_play_is_a_store_of_the_size_asked_for(tmp_path: Path) -> None:
-    write_store(tmp_path / "store", 1000)
+    assert write_store(tmp_path / "store", 1000) == 1800
     store = Store.open(tmp_path / "store")
     assert store.num_frames == 1800
     assert all(len(episode.language) == 15 for episode in store)
