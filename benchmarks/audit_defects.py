@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from sections import write_section
 from vlasync.data.open import open_dataset
 from vlasync.data.store import create_store, write_shard
 from vlasync.envs.playtable.instructions import DEMONSTRATED_TASKS
-from vlasync.files import write_text
 from vlasync.progress import stage
 from vlasync.recording import calvin_cameras
 from vlasync.testing import (
@@ -61,7 +61,7 @@ FRESH_EPISODES = 18
 """Episodes of a dataset that is drawn from fresh demonstrations."""
 
 PAGE = Path(__file__).parents[1] / "docs" / "check.md"
-BEGIN, END = "<!-- written by benchmarks/audit_defects.py -->", "<!-- end -->"
+SECTION = "defects"
 
 FILES = "files"
 """Name of the column for damage to files, planted into a store or into CALVIN's layout."""
@@ -117,7 +117,7 @@ def main(config: AuditDefects) -> int:
     for alarm in alarms:
         print(f"FALSE ALARM {alarm}")
     if config.write:
-        _write_into_page(text)
+        write_section(PAGE, SECTION, text)
     return 1 if missed or alarms else 0
 
 
@@ -266,14 +266,6 @@ def _cell(attempts: Sequence[Trial]) -> str:
         for attempt in attempts
     ]
     return ", ".join(texts) or "-"
-
-
-def _write_into_page(text: str) -> None:
-    """Replace the table of `docs/check.md`."""
-    page = PAGE.read_text()
-    before, rest = page.split(BEGIN)
-    after = rest.split(END)[1]
-    write_text(PAGE, f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from sections import write_section
 from vlasync.evaluation.protocol.actors import Driver, driver_folder
 from vlasync.evaluation.protocol.chain import plan_chains
 from vlasync.evaluation.protocol.command import evaluate_chains
 from vlasync.evaluation.protocol.options import ProtocolOptions
 from vlasync.evaluation.protocol.results import ChainResults
 from vlasync.evaluation.protocol.run import ProtocolConfig, run_chains
-from vlasync.files import write_text
 from vlasync.runs import checkpoint_folders, minutes_of, read_metrics
 
 PAGE = Path(__file__).parents[1] / "docs" / "calvin.md"
@@ -58,9 +58,7 @@ def main(config: CalvinTraining) -> None:
     text = "\n\n".join(part for part in parts if part)
     print(text)
     if config.write:
-        begin, end = f"<!-- {config.write} -->", f"<!-- end of {config.write} -->"
-        before, rest = PAGE.read_text().split(begin)
-        write_text(PAGE, f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
+        write_section(PAGE, config.write, text)
 
 
 def _results(config: CalvinTraining, driver: Driver, chains: int) -> ChainResults:

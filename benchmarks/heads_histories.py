@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 import tyro
 
+from sections import write_section
 from training_speed import frames_per_second
 from vlasync.envs.playtable import PlayTable
 from vlasync.evaluation.evaluate import EvaluationConfig, Job, run_jobs
@@ -40,7 +41,7 @@ from vlasync.training.run import RunConfig, train
 from vlasync.types import Observation
 
 PAGE = Path(__file__).parents[1] / "docs" / "heads.md"
-BEGIN, END = "<!-- heads and histories -->\n", "<!-- end of heads and histories -->"
+SECTION = "heads and histories"
 
 HEADS: Mapping[str, HeadConfig] = {
     "fc": FCHeadConfig(),
@@ -192,8 +193,7 @@ def main(
             write_text(run / "result.json", json.dumps(asdict(result), indent=2))
         console.print(f"{name}: {result.row}", markup=False, soft_wrap=True)
     if write:
-        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        write_text(PAGE, f"{before}{BEGIN}{section(out)}{END}{rest.split(END)[1]}")
+        write_section(PAGE, SECTION, section(out))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import tyro
 from rich.console import Console
 from transformers.utils import logging
 
-from vlasync.files import write_text
+from sections import write_section
 from vlasync.models.quirks import QUIRKS
 from vlasync.models.vlm import VLM
 from vlasync.testing.families import FAMILIES, build_family
@@ -27,7 +27,7 @@ from vlasync.testing.vlm import CLAUSES, check_vlm
 from vlasync.testing.vlm_history import AGAIN, REFUSED
 
 PAGE = Path(__file__).parents[1] / "docs" / "vlm.md"
-BEGIN, END = "<!-- families -->\n", "<!-- end of families -->"
+SECTION = "families"
 
 HEADER = "| family | base model | pixels | contract | interleaved | beyond the rule |\n|---|---|---|---|---|---|\n"
 
@@ -79,9 +79,7 @@ def main(write: bool = False) -> None:
     versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
     summary = f"{passed} of {len(FAMILIES)} families keep all {len(CLAUSES)} clauses ({versions}).\n"
     if write:
-        page = PAGE.read_text(encoding="utf-8")
-        before, rest = page.split(BEGIN)
-        write_text(PAGE, f"{before}{BEGIN}{summary}\n{table}{END}{rest.split(END)[1]}")
+        write_section(PAGE, SECTION, f"{summary}\n{table}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from vlasync.checks.check_command import CheckOptions, run_check
 from vlasync.data.convert_command import ConvertOptions, run_convert
 from vlasync.data.declare_command import DeclareOptions, run_declare
 from vlasync.ending import run_and_exit
+from vlasync.evaluation.evaluate_command import run_evaluation
 from vlasync.evaluation.protocol.options import ProtocolOptions
 from vlasync.progress import console
 from vlasync.recipes.options import RecordOptions, TrainOptions, TuningOptions
@@ -195,25 +196,7 @@ def evaluate(
         workers: processes; the results do not depend on their number.
         options: the protocol.
     """
-    if options.protocol == "calvin":
-        from vlasync.evaluation.protocol.command import evaluate_chains
-
-        page = evaluate_chains(run, options, max_steps=max_steps, workers=workers)
-    else:
-        options.require_simulator()
-        from vlasync.evaluation.evaluate import EvaluationConfig
-        from vlasync.evaluation.summary import evaluate_run, recorded_tasks
-        from vlasync.execution import Execution
-
-        config = EvaluationConfig(
-            tasks=tasks or recorded_tasks(run),
-            trials=trials,
-            baseline_trials=trials,
-            max_steps=120 if max_steps is None else max_steps,
-            workers=workers,
-            execution=Execution.parse(options.execute),
-        )
-        page = evaluate_run(run, config, command=f"vlasync evaluate {run}")
+    page = run_evaluation(run, options, tasks=tasks, trials=trials, max_steps=max_steps, workers=workers)
     if page is not None:
         console.print(f"report: {page}")
     return 0

@@ -10,6 +10,7 @@ from vlasync.recording import calvin_cameras
 from vlasync.testing import record_play_table
 
 TASKS = ("open_drawer", "close_drawer")
+BEGIN, END = f"<!-- {benchmark.SECTION} -->", f"<!-- end of {benchmark.SECTION} -->"
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_combination_is_trained_driven_and_written_down_once(data, tmp_path, monkeypatch):
     page = tmp_path / "heads.md"
-    page.write_text(f"before\n{benchmark.BEGIN}an old table\n{benchmark.END}\nafter\n")
+    page.write_text(f"before\n{BEGIN}\nan old table\n{END}\nafter\n")
     monkeypatch.setattr(benchmark, "PAGE", page)
     monkeypatch.setattr(benchmark, "DEMO_TASKS", TASKS)
     asked = {"data": data, "out": tmp_path / "out", "steps": 2, "trials": 1, "only": ("fc/one_step",), "write": True}
@@ -53,5 +54,5 @@ def test_an_unknown_combination_is_refused(tmp_path):
 
 def test_the_page_has_a_place_for_the_table():
     text = benchmark.PAGE.read_text(encoding="utf-8")
-    assert text.count(benchmark.BEGIN) == 1
-    assert text.index(benchmark.BEGIN) < text.index(benchmark.END)
+    assert text.count(BEGIN) == 1
+    assert text.index(BEGIN) < text.index(END)
