@@ -91,7 +91,7 @@ def read_all(data: Path, *, images: bool) -> float:
 def linked_store(config: AuditSpeed, folder: Path) -> Path:
     """A store whose shards are the same few recorded ones under many names."""
     recorded = record(
-        RecordingConfig(out=folder / "recorded", tasks=DEMONSTRATED_TASKS, episodes_per_task=3, workers=config.workers)
+        RecordingConfig(out=folder / "recorded", tasks=DEMONSTRATED_TASKS, episodes=3, workers=config.workers)
     )
     few = Store.open(recorded)
     create_store(folder / "store", few.spec)

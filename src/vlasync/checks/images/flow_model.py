@@ -25,6 +25,9 @@ RIDGE = 3e-3
 ROUNDS = 4
 """Rounds of reweighting; weights and memory settle after three."""
 
+FEWEST_COMPARED = 6
+"""Steps at which a lag must be comparable to be preferred: a gap in an episode of a dozen frames leaves fewer."""
+
 MOST_MEMORY = 0.95
 """Largest `memory` of a model; clean recordings have 0.6 to 0.7."""
 
@@ -95,11 +98,13 @@ class FlowModel:
         """How much better the images of an episode follow the hand at each lag than at the model's: log-likelihoods.
 
         Each lag is compared on the steps `[T - 1]` of the flow that have a motion at both, so that no lag gains by
-        leaving out steps that are hard to explain.
+        leaving out steps that are hard to explain; and no lag is preferred for what fewer than `FEWEST_COMPARED` say.
         """
         scores = self._scores_by_lag(flow, motion)
-        usual = scores[LAGS.index(self.lag)]
-        return dict(zip(LAGS, np.nansum(scores - usual, axis=1).tolist(), strict=True))
+        differences = scores - scores[LAGS.index(self.lag)]
+        gains = np.nansum(differences, axis=1)
+        few = np.isfinite(differences).sum(axis=1) < FEWEST_COMPARED
+        return dict(zip(LAGS, np.where(few, np.minimum(gains, 0.0), gains).tolist(), strict=True))
 
     def log_likelihood(self, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> float:
         """How well the images of an episode follow the hand, up to a constant, at the lag at which they do it best."""
@@ -110,8 +115,8 @@ class FlowModel:
     def _scores_by_lag(self, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log-likelihood of each step at each of `LAGS`, `[11, T - 1]`; NaN where flow or motion are unknown.
 
-        Also NaN where the step before is unknown at a lag and known at the model's: judged by its whole rest at one lag
-        and by its news at the other, the same step would not be held to the same.
+        Also NaN where the step before is known at a lag and not at the model's, or the other way round: judged by its
+        whole rest at one lag and by its news at the other, the same step would not be held to the same.
         """
         expected = motion @ self.weights
         rest = np.full((len(LAGS), *flow.shape), np.nan)
@@ -121,7 +126,7 @@ class FlowModel:
                 left[first:stop] = flow[first:stop] - expected[first - lag : stop - lag]
         news, alone = _news(rest, self.memory)
         scores = _scores(news, self.precision)
-        scores[alone & ~alone[LAGS.index(self.lag)]] = np.nan
+        scores[alone != alone[LAGS.index(self.lag)]] = np.nan
         return scores
 
 
