@@ -45,3 +45,15 @@ def test_an_exception_in_a_job_is_not_tried_again():
 
 def test_no_jobs_need_no_processes():
     assert list(results_of(die, [], workers=2)) == []
+
+
+def threads(_: int) -> str | None:
+    return os.environ.get("OMP_NUM_THREADS")
+
+
+def test_workers_compute_in_one_thread_each_and_the_parent_as_before(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert list(results_of(threads, [0, 1], workers=2)) == ["1", "1"]
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ

@@ -15,6 +15,9 @@ from typing import TypeVar
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What tells the numerical libraries how many threads to start, when they are loaded."""
+
 ATTEMPTS = 3
 """Deaths of workers in a row, without a result in between, after which the fault is not theirs."""
 
@@ -53,18 +56,37 @@ def results_of(function: Callable[[Job], Result], jobs: Iterable[Job], *, worker
 def worker_pool(count: int) -> Iterator[ProcessPoolExecutor]:
     """`count` processes that end with the block, or with their parent; forking would copy an OpenGL context.
 
-    When the block fails, by Ctrl-C too, work under way is finished and the rest is not begun.
+    Each computes in one thread: as many threads each as there are cores only wait for one another. When the block
+    fails, by Ctrl-C too, work under way is finished and the rest is not begun.
 
     Raises:
         WorkerDiedError: a worker died; what it had finished is kept.
     """
     pool = ProcessPoolExecutor(max(count, 1), mp_context=get_context("spawn"), initializer=_start_worker)
+    with _one_thread_each():
+        try:
+            yield pool
+        except BrokenProcessPool as error:
+            raise WorkerDiedError(
+                "a worker process died; what is complete is kept, run the same command again"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """The environment of processes that start within the block."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise WorkerDiedError("a worker process died; what is complete is kept, run the same command again") from error
+        yield
     finally:
-        pool.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _start_worker() -> None:

@@ -152,9 +152,10 @@ def is_stacked(scene: NDArray[np.float64], *, soon: bool = False) -> bool:
 
 def _turns(scene: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far each block is turned about the vertical from where it began, `[T, 3]` rad, whichever side it lies on."""
-    angles = [Rotation.from_euler("xyz", scene[:, start + 3 : start + 6]) for start in _BLOCK_COLUMNS.values()]
-    turned = [(turn * turn[0].inv()).as_euler("xyz", suppress_warnings=True)[:, 2] for turn in angles]
-    return np.unwrap(np.stack(turned, axis=1), axis=0)
+    angles = np.stack([scene[:, start + 3 : start + 6] for start in _BLOCK_COLUMNS.values()], axis=1)
+    turns = Rotation.from_euler("xyz", angles.reshape(-1, 3)).as_matrix().reshape(*angles.shape, 3)
+    turned = turns @ turns[0].swapaxes(-1, -2)
+    return np.unwrap(np.arctan2(turned[..., 1, 0], turned[..., 0, 0]), axis=0)
 
 
 def _centre(scene: NDArray[np.float64], thing: str) -> NDArray[np.float64]:
