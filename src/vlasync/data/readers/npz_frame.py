@@ -51,20 +51,19 @@ class NpzFrame:
 
     def image(self, name: str, camera: Camera) -> NDArray[np.uint8]:
         """The image of a camera, `[H, W', 3]`, read-only."""
-        self.require_image(name, camera)
-        return self._array(f"rgb_{name}")
+        image = self._array(f"rgb_{name}")
+        self._require_size(name, camera, image.shape, image.dtype)
+        return image
 
     def require_image(self, name: str, camera: Camera) -> None:
         """The image has the size of the dataset's first frame; reads its header only."""
-        got, expected = self._image_shape(name), (camera.height, camera.width, 3)
-        if got != expected:
-            raise DatasetError(f"{self.file}: `rgb_{name}` has shape {got}, expected {expected} as in the first frame")
+        self._require_size(name, camera, *self._image_header(name))
 
     def cameras(self) -> dict[str, Camera]:
         """Every colour camera of this frame with its size; tactile images have six channels and are left out."""
         found = {}
         for name in (key.removeprefix("rgb_") for key in self._keys() if key.startswith("rgb_")):
-            shape = self._image_shape(name)
+            shape, _ = self._image_header(name)
             if len(shape) == 3 and shape[2] == 3:
                 up = SyncSpec.CALVIN.cameras[name].up if name in SyncSpec.CALVIN.cameras else "world +z"
                 found[name] = Camera(height=shape[0], width=shape[1], up=up)
@@ -82,15 +81,22 @@ class NpzFrame:
             raise self._unreadable(key, error) from error
         return flat.reshape(shape[::-1]).T if column_major else flat.reshape(shape)
 
-    def _image_shape(self, name: str) -> tuple[int, ...]:
+    def _image_header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
         key = f"rgb_{name}"
         try:
             shape, _, dtype, _ = _header(self._content(key, 256))
         except ValueError as error:
             raise self._unreadable(key, error) from error
+        return shape, dtype
+
+    def _require_size(self, name: str, camera: Camera, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        expected = (camera.height, camera.width, 3)
         if dtype != np.uint8:
-            raise DatasetError(f"{self.file}: `{key}` is {dtype}, expected uint8")
-        return shape
+            raise DatasetError(f"{self.file}: `rgb_{name}` is {dtype}, expected uint8")
+        if shape != expected:
+            raise DatasetError(
+                f"{self.file}: `rgb_{name}` has shape {shape}, expected {expected} as in the first frame"
+            )
 
     def _content(self, key: str, size: int = -1) -> bytes:
         """The first bytes of the `.npy` file stored as `key`, or all of them."""
