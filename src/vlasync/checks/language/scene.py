@@ -70,13 +70,23 @@ _OVER_BLOCK_M = (0.03, 0.075)
 """The same of one that is held over another, as a stack begins: success may lie past a sentence's last frame."""
 
 
-def movements(scene: NDArray[np.float64]) -> Movements:
+def orientations(scene: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rotation matrix of each block in `scene [T, 24]`: `[T, 3, 3, 3]`."""
+    angles = np.stack([scene[:, start + 3 : start + 6] for start in _BLOCK_COLUMNS.values()], axis=1)
+    return Rotation.from_euler("xyz", angles.reshape(-1, 3)).as_matrix().reshape(*angles.shape, 3)
+
+
+def movements(scene: NDArray[np.float64], turns: NDArray[np.float64]) -> Movements:
     """All movements in `scene [T, 24]`, forth and back told apart: the largest rise and the largest fall of a number.
 
     Blocks go `left` and `right` (along x), `up` and `down`, `turned left` and `turned right`, and `away` in all.
+
+    Args:
+        scene: the stretch to look at.
+        turns: `orientations` of its frames.
     """
     values = scene.copy()
-    values[:, _YAWS] = _turns(scene)
+    values[:, _YAWS] = _yaws(turns)
     values = values[:, _COLUMNS] / _UNITS
     rises = (values - np.minimum.accumulate(values)).max(axis=0).tolist()
     falls = (np.maximum.accumulate(values) - values).max(axis=0).tolist()
@@ -150,10 +160,8 @@ def is_stacked(scene: NDArray[np.float64], *, soon: bool = False) -> bool:
     return bool((above & (np.linalg.norm(apart[..., :_Z], axis=-1) < _ON_BLOCK_M)).any())
 
 
-def _turns(scene: NDArray[np.float64]) -> NDArray[np.float64]:
+def _yaws(turns: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far each block is turned about the vertical from where it began, `[T, 3]` rad, whichever side it lies on."""
-    angles = np.stack([scene[:, start + 3 : start + 6] for start in _BLOCK_COLUMNS.values()], axis=1)
-    turns = Rotation.from_euler("xyz", angles.reshape(-1, 3)).as_matrix().reshape(*angles.shape, 3)
     turned = turns @ turns[0].swapaxes(-1, -2)
     return np.unwrap(np.arctan2(turned[..., 1, 0], turned[..., 0, 0]), axis=0)
 

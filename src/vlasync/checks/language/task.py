@@ -22,6 +22,7 @@ from vlasync.checks.language.scene import (
     lies_on,
     may_lie_in,
     movements,
+    orientations,
     paths,
 )
 from vlasync.checks.language.wording import tasks_named
@@ -165,7 +166,10 @@ class TaskCheck(Detector):
         """Note a sentence whose every possible task is contradicted by what moved."""
         assert episode.scene is not None
         tcp = episode.state[:, episode.spec.state_slice("tcp_position")]
-        within, beside = movements(episode.scene[under]), movements(episode.scene[around])
+        turns = orientations(episode.scene[around])
+        beside = movements(episode.scene[around], turns)
+        turns_under = turns[under.start - around.start : under.stop - around.start]
+        within = beside if under == around else movements(episode.scene[under], turns_under)
         stretch = _Stretch(
             scene=episode.scene[under],
             within=within if max(within.values()) > CLEAR else beside,
