@@ -37,30 +37,47 @@ def store(folder: Path, episodes: Sequence[Episode]) -> Path:
     return folder
 
 
+class Looked(Future):
+    """A result that counts as under way until it was asked for so many times."""
+
+    def __init__(self, result, patience):
+        super().__init__()
+        self.patience = patience
+        self.set_result(result)
+
+    def done(self):
+        self.patience -= 1
+        return self.patience < 0
+
+
 class Workers:
-    """Like a pool of processes in that all that goes in and out is pickled; works on the spot."""
+    """Like a pool of processes in that all that goes in and out is pickled; works on the spot, and hands out late."""
+
+    def __init__(self, patience):
+        self.patience = patience
+        self.asked = 0
 
     def submit(self, work, *arguments):
-        done = Future()
-        done.set_result(pickle.loads(pickle.dumps(work(*pickle.loads(pickle.dumps(arguments))))))
-        return done
+        self.asked += 1
+        return Looked(pickle.loads(pickle.dumps(work(*pickle.loads(pickle.dumps(arguments))))), self.patience)
 
 
-def test_the_report_does_not_depend_on_who_looked(tmp_path, monkeypatch):
+@pytest.mark.parametrize("patience", [0, 1, 5, 1000])
+def test_the_report_does_not_depend_on_who_looked(patience, tmp_path, monkeypatch):
     path = store(tmp_path / "store", [*CLEAN[:6], *map(flipped, CLEAN[6:])])
     alone = audit(path)
     monkeypatch.setattr(survey, "ALONE_S", 0.0)
     monkeypatch.setattr(survey, "STARTING_S", 0.0)
-    asked_for = []
+    pools = {}
 
     @contextmanager
     def workers(count):
-        asked_for.append(count)
-        yield Workers()
+        yield pools.setdefault(count, Workers(patience))
 
     monkeypatch.setattr(survey, "worker_pool", workers)
     helped = audit(path)
-    assert asked_for == [2]
+    assert list(pools) == [1], "this process is one of the two"
+    assert (pools[1].asked > 1) == (patience < 1000), "nobody is handed anything before it is ready"
     assert helped.to_json() == alone.to_json()
     assert [part.summary for part in helped.parts] == [part.summary for part in alone.parts]
     assert alone.problems

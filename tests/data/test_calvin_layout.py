@@ -14,6 +14,7 @@ import yaml
 from random_episodes import random_episode
 
 from vlasync.data.open import open_dataset
+from vlasync.data.readers import calvin
 from vlasync.data.readers.calvin import frame_file, read_calvin
 from vlasync.data.readers.object_array import read_object_array
 from vlasync.data.store import Store, create_store, write_shard
@@ -59,6 +60,14 @@ def test_what_is_written_reads_back(split: Path) -> None:
         assert_same_streams(episode, expected)
     assert found[1].frame_index.tolist() == list(range(FIRST_FRAME + 9, FIRST_FRAME + 14))
     assert [episode.name for episode in found[:2]] == ["training/0000064-0000072", "training/0000073-0000077"]
+
+
+def test_a_slow_disk_gives_the_same_frames(split: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = list(read_calvin(split))
+    monkeypatch.setattr(calvin, "_SLOW_S", 0.0)
+    for episode, other in zip(fast, read_calvin(split), strict=True):
+        for name in ("state", "actions", "scene", "frame_index"):
+            np.testing.assert_array_equal(getattr(episode, name), getattr(other, name))
 
 
 def test_the_written_split_has_what_calvin_reads(split: Path) -> None:

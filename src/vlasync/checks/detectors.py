@@ -26,7 +26,7 @@ class AuditConfig:
     Attributes:
         images: look at pixels too; without, an audit reads the small streams only.
         sample: number of episodes to check, spread evenly over the dataset; all by default.
-        workers: processes for a dataset that takes longer than starting them.
+        workers: processes, this one among them, for a dataset that takes longer than starting them.
         window_size: frames of a training window, which a sentence should be long enough for.
         statistics: SyncSpec with the normalisation that a policy applies, to hold against the actions.
     """

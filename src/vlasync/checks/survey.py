@@ -43,6 +43,9 @@ FEWEST_CHUNKS = 64
 STARTING_S = 4.0
 """Seconds until a fresh process has imported torch and vlasync (measured on 2 cores)."""
 
+AHEAD = 4
+"""Chunks per process that are begun and not merged yet: enough that none waits, few enough to keep in memory."""
+
 ALONE_S = 1.0
 """Seconds after which an audit knows how long it will take."""
 
@@ -119,7 +122,7 @@ class Survey:
 def survey(part: Part, config: AuditConfig, extra: Sequence[Detector], progress: Stage) -> Survey:
     """Look at every episode of a part, or at `config.sample` of them.
 
-    Begins in this process, and hands on to workers when so much is left that starting them pays.
+    Begins in this process, and starts others to help it when so much is left that this pays.
 
     Args:
         part: the episodes.
@@ -137,8 +140,7 @@ def survey(part: Part, config: AuditConfig, extra: Sequence[Detector], progress:
         chunk = rest.popleft()
         left -= len(chunk)
         gathered.merge(_look(fresh, part, chunk, clock))
-    for count, looked in _looked_elsewhere(fresh, part, rest, config.workers) if rest else ():
-        clock.advance(count, looked.tally.frames)
+    for looked in _looked_with_help(fresh, part, rest, config.workers - 1, clock) if rest else ():
         gathered.merge(looked)
     return gathered
 
@@ -206,18 +208,33 @@ def _look(fresh: Survey, part: Part, chunk: list[int], clock: _Clock | None = No
     return looked
 
 
-def _looked_elsewhere(
-    fresh: Survey, part: Part, chunks: deque[list[int]], workers: int
-) -> Iterator[tuple[int, Survey]]:
-    """Each chunk's length, and what a worker gathered on it, in order; only a few chunks are under way at a time."""
-    under_way: deque[tuple[int, Future[Survey]]] = deque()
-    with worker_pool(min(workers, len(chunks))) as pool:
-        while chunks or under_way:
-            while chunks and len(under_way) < 2 * workers:
+def _looked_with_help(
+    fresh: Survey, part: Part, chunks: deque[list[int]], helpers: int, clock: _Clock
+) -> Iterator[Survey]:
+    """What is gathered on each chunk, in order: by this process alone until `helpers` others are ready, then by all."""
+    with worker_pool(helpers) as pool:
+        starting = [pool.submit(_open_in_worker, part.path) for _ in range(helpers)]
+        while chunks and not all(start.done() for start in starting):
+            yield _look(fresh, part, chunks.popleft(), clock)
+        begun: deque[tuple[int, Future[Survey]]] = deque()  # with the episodes that the clock has to count yet
+        while chunks or begun:
+            while chunks and sum(not looked.done() for _, looked in begun) < 2 * helpers:
                 chunk = chunks.popleft()
-                under_way.append((len(chunk), pool.submit(_look_in_worker, fresh, part.name, part.path, chunk)))
-            count, looked = under_way.popleft()
-            yield count, looked.result()
+                begun.append((len(chunk), pool.submit(_look_in_worker, fresh, part.name, part.path, chunk)))
+            if chunks and not begun[0][1].done() and len(begun) < AHEAD * (helpers + 1):
+                begun.append((0, Future()))
+                begun[-1][1].set_result(_look(fresh, part, chunks.popleft(), clock))
+            else:
+                uncounted, looked = begun.popleft()
+                if uncounted:
+                    clock.advance(uncounted, looked.result().tally.frames)
+                yield looked.result()
+
+
+def _open_in_worker(path: Path | None) -> None:
+    """Have the dataset open before the first chunk comes."""
+    assert path is not None
+    _opened(path)
 
 
 def _look_in_worker(fresh: Survey, name: str, path: Path | None, chunk: list[int]) -> Survey:

@@ -131,7 +131,7 @@ class GripperCheck(Detector):
         """Note under which of two numbers the fingers open, whatever is declared."""
         low, high = float(command.min()), float(command.max())
         side = np.sign(command - (low + high) / 2)
-        if low == high or not np.allclose(command, np.where(side > 0, high, low), atol=SAME_NUMBER):
+        if low == high or (np.abs(command - np.where(side > 0, high, low)) > SAME_NUMBER).any():
             return
         travel = _travel(side, change, lag)
         if travel.sum() > DECISIVE_TRAVEL_M and abs(_polarity(travel)) > -CONTRADICTION:

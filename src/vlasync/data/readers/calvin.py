@@ -11,6 +11,7 @@ Everything is lazy: an episode's numbers are read when the episode is, its pixel
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,8 +41,9 @@ SPEC_FILE = "syncspec.json"
 _VECTORS = {"robot_obs": 15, "rel_actions": 7, "scene_obs": 24}
 """Low-dimensional keys of a frame, and their length."""
 
-_THREADS = 8
-"""Frames opened at once; on a network disk it is latency that costs."""
+_THREADS, _SLOW_S = 8, 2e-3
+"""Frames opened at once where opening one takes longer than this many seconds: on a network disk it is latency that
+costs, while threads that find their files in memory only wait for one another."""
 
 
 def frame_file(folder: Path, number: int) -> Path:
@@ -104,8 +106,7 @@ class CalvinSplit(Dataset):
         first, last = self._bounds[number].tolist()
         numbers = np.arange(first, last + 1)
         files = [frame_file(self._folder, frame) for frame in numbers]
-        with ThreadPoolExecutor(_THREADS) as threads:
-            rows = list(threads.map(lambda file: _read_vectors(file, self.spec.cameras), files))
+        rows = _read_rows(files, self.spec.cameras)
         state, actions, scene = (np.stack(column) for column in zip(*rows, strict=True))
         return Episode(
             name=f"{self._folder.name}/{first:07d}-{last:07d}",
@@ -143,6 +144,16 @@ class _FrameImages:
                 image[:] = NpzFrame(file).image(self.name, self.camera)
             return images
         return NpzFrame(self.files[index]).image(self.name, self.camera).copy()
+
+
+def _read_rows(files: Sequence[Path], cameras: Mapping[str, Camera]) -> list[tuple[NDArray[np.float64], ...]]:
+    """`_read_vectors` of each file, several at once where the first shows that the disk is slow."""
+    started = time.perf_counter()
+    rows = [_read_vectors(files[0], cameras)]
+    if time.perf_counter() - started < _SLOW_S:
+        return rows + [_read_vectors(file, cameras) for file in files[1:]]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return rows + list(threads.map(lambda file: _read_vectors(file, cameras), files[1:]))
 
 
 def _read_vectors(file: Path, cameras: Mapping[str, Camera]) -> tuple[NDArray[np.float64], ...]:
