@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from figures import keep
 from vlasync.envs.playtable import PlayTable
 from vlasync.evaluation.report import percent
 from vlasync.evaluation.results import TaskResult
@@ -29,7 +29,6 @@ from vlasync.execution import Execution
 from vlasync.policy import Policy
 from vlasync.types import ActionChunk, Observation
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 KINDS = ("first", "open_loop:2", "open_loop:3", "open_loop:5", "ensemble", "ensemble:0.5")
 SEED = 1_000_003
 
@@ -112,10 +111,7 @@ def main(
     Console().print(table)
     if write:
         what = f"{len(tasks)} tasks, {trials} trials each, memory of {policy.memory} frames"
-        with RESULTS.open("a") as file:
-            file.write(
-                f"- {date.today()} execution, success, ms per step / slowest of 20 ({what}): {'; '.join(words)}\n"
-            )
+        keep("execution", f"success, ms per step / slowest of 20 ({what}): {'; '.join(words)}")
 
 
 if __name__ == "__main__":

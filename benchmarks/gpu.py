@@ -11,7 +11,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ import tyro
 from rich.console import Console
 from transformers import AutoConfig, AutoModel
 
+from figures import keep
 from history_speed import calvin_spec
 from vlasync.models.compute import Compute
 from vlasync.models.heads.lstm import LSTMHeadConfig
@@ -30,7 +30,6 @@ from vlasync.models.vla import VLA, VLAConfig
 from vlasync.models.vlm import VLM
 from vlasync.speed.measure import Speed, measure_speed
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 SENTENCE = "push the red block to the left side of the table"
 PUBLISHED = TinySize(image_size=224, patch_size=14, hidden=64, pixel_shuffle=1, latent_queries=64)
 """Images and image tokens of the published models; the other numbers are replaced."""
@@ -129,13 +128,12 @@ def main(
     speed.print(Console())
     if write:
         learning, acting = speed.learning, speed.acting
-        with RESULTS.open("a") as file:
-            file.write(
-                f"- {date.today()} gpu, {model}, {tuning}, bf16, {speed.device}: {learning.frames_per_second:.1f} "
-                f"frames/s, MFU {learning.mfu:.0%} of {learning.peak_flops / 1e12:.3g} TFLOP/s, "
-                f"{learning.peak_memory / 2**30:.1f} GiB, control step p50 {acting.p50:.1f} ms, "
-                f"p99 {acting.p99:.1f} ms\n"
-            )
+        keep(
+            "gpu",
+            f"{model}, {tuning}, bf16, {speed.device}: {learning.frames_per_second:.1f} frames/s, "
+            f"MFU {learning.mfu:.0%} of {learning.peak_flops / 1e12:.3g} TFLOP/s, "
+            f"{learning.peak_memory / 2**30:.1f} GiB, control step p50 {acting.p50:.1f} ms, p99 {acting.p99:.1f} ms",
+        )
 
 
 if __name__ == "__main__":

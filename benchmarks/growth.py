@@ -16,13 +16,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import tyro
 
+from figures import keep
 from vlasync.checks.audit import audit
 from vlasync.checks.detectors import AuditConfig
 from vlasync.data.batches import WindowLoader
@@ -32,7 +32,6 @@ from vlasync.recording import calvin_cameras
 from vlasync.spec import SyncSpec
 from vlasync.types import Episode, LanguageSpan
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 EPISODE_FRAMES, SPAN_FRAMES, BATCHES = 900, 60, 200
 
 
@@ -53,8 +52,7 @@ def main(frames: tuple[int, ...] = (1_000, 10_000, 100_000), *, write: bool = Fa
         lines.append(f"{written:,} frames: {size / 1e6:,.0f} MB; {found}")
         print(lines[-1], flush=True)
     if write:
-        with RESULTS.open("a") as file:
-            file.write(f"- {date.today().isoformat()} growth, CPU time and peak memory: {' | '.join(lines)}\n")
+        keep("growth", f"CPU time and peak memory: {' | '.join(lines)}")
 
 
 def write_store(folder: Path, frames: int) -> int:

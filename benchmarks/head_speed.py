@@ -12,20 +12,18 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from datetime import date
-from pathlib import Path
 
 import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from figures import keep
 from vlasync.models.chunks import ChunkTarget
 from vlasync.models.heads.head import HeadShape, PolicyHead
 from vlasync.models.heads.kinds import HEADS, head_config
 from vlasync.models.losses import LossConfig
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 SHAPE = HeadShape(embedding_size=2048, latent=1, window_size=8, chunk_size=10)
 
 
@@ -73,8 +71,7 @@ def main(repeats: int = 20, *, write: bool = False) -> None:
         words.append(f"{kind} {times[0]} / {times[1]}")
     Console().print(table)
     if write:
-        with RESULTS.open("a") as file:
-            file.write(f"- {date.today()} head_speed, ms to act / to learn: {', '.join(words)}\n")
+        keep("head_speed", f"ms to act / to learn: {', '.join(words)}")
 
 
 if __name__ == "__main__":

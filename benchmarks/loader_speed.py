@@ -15,13 +15,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import tyro
 
+from figures import keep
 from vlasync.data.batches import WindowLoader
 from vlasync.data.readers.calvin import frame_file, read_calvin
 from vlasync.data.store import Store, create_store, write_shard
@@ -29,7 +29,6 @@ from vlasync.data.windows import Windows
 from vlasync.data.writers.calvin import FIRST_FRAME, CalvinWriter
 from vlasync.types import Episode
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 WINDOW_SIZE, CHUNK_SIZE = 8, 10
 
 
@@ -84,8 +83,7 @@ def main(config: LoaderSpeed) -> None:
             lines.append(f"RoboVLMs {theirs:.1f} windows/s, the loader {loaded / theirs:,.0f} times")
     print("\n".join(lines))
     if config.write:
-        with RESULTS.open("a") as file:
-            file.write(f"- {date.today().isoformat()} loader_speed, {store.num_frames:,} frames: {'; '.join(lines)}\n")
+        keep("loader_speed", f"{store.num_frames:,} frames: {'; '.join(lines)}")
 
 
 def repeated_store(config: LoaderSpeed, folder: Path) -> Store:

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import tyro
 
+from figures import keep
 from vlasync.envs.playtable import PlayTable
 from vlasync.spec import Camera
 
 CALVIN_STEPS_PER_SECOND = 12.0
 """CALVIN's environment with both cameras at 200 and 84 pixels, CPU renderer, one process on a machine with two cores;
 measured beforehand (11.8 to 12.9), not in this run, so the ratio to it is only a rough one."""
-
-RESULTS = Path(__file__).parent / "RESULTS.md"
 
 SIZES = {
     "200 / 84 (CALVIN)": {"static": 200, "gripper": 84},
@@ -65,8 +62,7 @@ def main(config: PlayTableSpeed) -> None:
         print(f"{name:20}{rate.wall:10.0f}{rate.processor:12.0f}{rate.wall / CALVIN_STEPS_PER_SECOND:10.1f}")
     if config.write:
         figures = ", ".join(f"{name}: {rate.wall:.0f} ({rate.processor:.0f})" for name, rate in rates.items())
-        with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(f"- {datetime.now(UTC):%Y-%m-%d} playtable_speed, steps/s (per CPU second): {figures}\n")
+        keep("playtable_speed", f"steps/s (per CPU second): {figures}")
 
 
 def best_rate(sizes: dict[str, int], config: PlayTableSpeed) -> Rate:

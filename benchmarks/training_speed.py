@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from figures import keep
 from vlasync.data.windows import Windows
 from vlasync.models.tiny import TinySize
 from vlasync.recipes.demo import demo
@@ -30,7 +30,6 @@ from vlasync.training.parallel import choose_precision
 from vlasync.training.run import RunConfig, TinyVLM, prepare_vla
 from vlasync.types import Episode, LanguageSpan
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 SIZES = {
     "patch 16, 4 tokens (demo)": TinySize(image_size=64, patch_size=16, pixel_shuffle=2),
     "patch 16, 16 tokens": TinySize(image_size=64, patch_size=16, pixel_shuffle=1),
@@ -98,8 +97,7 @@ def main(steps: int = 20, write: bool = False) -> None:
     Console().print(table)
     if write:
         line = ", ".join(f"{name}: {speed:.0f}" for name, speed in speeds.items())
-        with RESULTS.open("a") as file:
-            file.write(f"- {date.today().isoformat()} training_speed, frames/s: {line}\n")
+        keep("training_speed", f"frames/s: {line}")
 
 
 if __name__ == "__main__":
