@@ -184,6 +184,19 @@ def test_a_block_over_another_one_is_about_to_be_stacked() -> None:
     assert [problem.code for problem in problems(episode("stack_block", rows))] == ["language-wrong-task"]
 
 
+def test_a_block_that_is_carried_throughout_is_put_down_past_the_last_frame() -> None:
+    rows = scene(c6=(0.0, 0.1), c8=(0.53, 0.56))
+    for task in ("place_in_slider", "place_in_drawer", "stack_block"):
+        assert not problems(episode(task, rows, tcp=(0.1, -0.1, 0.56)))
+        assert problems(episode(task, scene(c6=(0.0, 0.1), c8=(0.46, 0.56)), tcp=(0.1, -0.1, 0.56)))
+
+
+def test_a_block_may_arrive_in_frames_without_a_sentence() -> None:
+    rows = scene(c6=(0.0, 0.1), c8=(0.46, 0.50))
+    assert not problems(episode("stack_block", rows, spans=((0, 20),)))
+    assert problems(episode("stack_block", rows[:30][np.minimum(np.arange(FRAMES), 21)], spans=((0, 20),)))
+
+
 def test_a_light_may_change_past_the_last_frame_though_a_block_was_pushed_on_the_way() -> None:
     assert problems(episode("turn_on_led", PUSHED_BLUE_LEFT, tcp=BUTTON)) == []
 
@@ -193,6 +206,15 @@ def test_a_task_may_be_done_in_frames_without_a_sentence() -> None:
     assert problems(episode("open_drawer", OPENED, spans=((0, 12), (30, 39)))) == []
     (problem,) = problems(episode("close_drawer", OPENED, spans=((0, 12), (30, 39))))
     assert problem.count == 1
+
+
+def test_an_empty_sentence_asks_for_nothing_and_its_frames_may_be_its_neighbours() -> None:
+    rows = scene(c6=(0.0, 0.15))
+    rows[5:10, 8] = 0.5  # picked up for a moment, and pushed only once the sentence is over
+    pushed = episode("push_red_block_right", rows, spans=((0, 12), (13, 39)))
+    first, second = pushed.language
+    assert not problems(replace(pushed, language=(first, replace(second, sentence=" "))))
+    assert not problems(episode("close_drawer", OPENED, sentence=""))
 
 
 def test_one_wrong_sentence_among_many_is_found() -> None:

@@ -197,10 +197,11 @@ class TaskCheck(Detector):
 def _sentences(episode: Episode) -> Iterator[tuple[list[LanguageSpan], int, int]]:
     """Neighbouring spans of one sentence, and the first and last frame that may belong to their task.
 
-    A sentence some of whose frames are elsewhere is left out: what it asks for may have been done there.
+    A sentence some of whose frames are elsewhere is left out: what it asks for may have been done there. So is an empty
+    one: it asks for nothing, and the task of its neighbours may have been done in its frames.
     """
     astray = {span.sentence for span in episode.language if not 0 <= span.first <= span.last < len(episode)}
-    inside = [span for span in episode.language if span.sentence not in astray]
+    inside = [span for span in episode.language if span.sentence.strip() and span.sentence not in astray]
     ordered = sorted(inside, key=lambda span: span.first)
     groups = [list(group) for _, group in groupby(ordered, key=lambda span: (span.task, span.sentence))]
     for number, group in enumerate(groups):
@@ -234,17 +235,28 @@ def _contradiction(aim: _Aim, stretch: _Stretch) -> str | None:
 
 
 def _could_be_there(aim: _Aim, stretch: _Stretch) -> bool:
-    """Whether a block began and ended where the task has it."""
+    """Whether a block began and ended where the task has it.
+
+    One that is in the hand from the first frame to the last is on its way: where it ends lies past the last frame.
+    """
     first, last = stretch.scene[0], stretch.scene[-1]
-    if "stack" in (aim.begins, aim.ends):
-        return is_stacked(first) if aim.begins else is_stacked(last, soon=True)
+    if aim.begins == "stack":
+        return is_stacked(first)
     if aim.begins and lies_on(first, aim.things[0]) not in ("", aim.begins):
         return False
     moved = [thing for thing in aim.things if _largest(stretch.around, (thing,)) >= DONE]
-    if aim.ends and not any(may_lie_in(last, thing, aim.ends) for thing in moved):
-        return False
-    held = distances(stretch.whole[-1:], stretch.tcp[-1:], stretch.layout)
-    return not (aim.settles and any(is_raised(first, last, thing) and held[thing][0] < NEAR_M for thing in moved))
+    ends = (last, stretch.whole[-1])
+    if aim.ends == "stack":
+        arrived = any(is_stacked(end, soon=True) for end in ends)
+    else:
+        arrived = not aim.ends or any(may_lie_in(end, thing, aim.ends) for end in ends for thing in moved)
+    raised = [thing for thing in moved if is_raised(first, last, thing)] if aim.settles else []
+    if arrived and not raised:
+        return True
+    apart = distances(stretch.whole[-1:], stretch.tcp[-1:], stretch.layout)
+    held = [thing for thing in moved if apart[thing][0] < NEAR_M]
+    carried = [thing for thing in held if not (lies_on(first, thing) or lies_on(last, thing))]
+    return bool(carried) or (arrived and not any(thing in held for thing in raised))
 
 
 def _other_thing(aim: _Aim, stretch: _Stretch) -> str | None:
