@@ -62,6 +62,16 @@ def test_what_is_written_reads_back(split: Path) -> None:
     assert [episode.name for episode in found[:2]] == ["training/0000064-0000072", "training/0000073-0000077"]
 
 
+def test_the_start_of_an_episode_opens_no_other_frames(split: Path) -> None:
+    whole = read_calvin(split)[0]
+    frame_file(split, FIRST_FRAME + 3).unlink()
+    start = read_calvin(split).read_start(0, 3)
+    np.testing.assert_array_equal(start.actions, whole.actions[:3])
+    np.testing.assert_array_equal(start.images["static"][:], whole.images["static"][:3])
+    with pytest.raises(DatasetError, match="not found"):
+        read_calvin(split).read_start(0, 4)
+
+
 def test_a_slow_disk_gives_the_same_frames(split: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = list(read_calvin(split))
     monkeypatch.setattr(calvin, "_SLOW_S", 0.0)

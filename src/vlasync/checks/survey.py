@@ -23,8 +23,10 @@ import numpy as np
 from vlasync.checks.codes import CODES
 from vlasync.checks.detectors import AuditConfig, detectors
 from vlasync.checks.findings import Detector, Findings, Problem
+from vlasync.checks.images.appearance import PREVIEW_FRAMES
 from vlasync.checks.report.summary import Tally
 from vlasync.checks.streams import streams_agree, vectors
+from vlasync.data.dataset import Dataset
 from vlasync.data.open import open_dataset
 from vlasync.errors import DatasetError, NotFiniteError, UnsafeFileError
 from vlasync.processes import worker_pool
@@ -66,7 +68,15 @@ class Part:
 
     def read(self, number: int) -> Episode:
         """Episode `number`, under a name that tells the split."""
-        episode = self.episodes[number]
+        return self._named(self.episodes[number])
+
+    def read_start(self, number: int, frames: int) -> Episode:
+        """At least its first `frames` frames."""
+        if isinstance(self.episodes, Dataset):
+            return self._named(self.episodes.read_start(number, frames))
+        return self.read(number)
+
+    def _named(self, episode: Episode) -> Episode:
         if not self.name or episode.name.startswith(f"{self.name}/"):
             return episode
         return replace(episode, name=f"{self.name}/{episode.name}")
@@ -250,9 +260,9 @@ def _opened(path: Path) -> Sequence[Episode]:
 
 
 def _preview(part: Part) -> list[Episode]:
-    """Some sound episodes, spread over the dataset; what is wrong with the others is told when their turn comes."""
-    episodes = []
-    for number in chosen(len(part.episodes), PREVIEW_EPISODES):
+    """How sound episodes all over the dataset begin; what is wrong with others is told when their turn comes."""
+    episodes, numbers = [], chosen(len(part.episodes), PREVIEW_EPISODES)
+    for number in numbers:
         with suppress(DatasetError):
-            episodes.append(part.read(number))
+            episodes.append(part.read_start(number, PREVIEW_FRAMES // len(numbers)))
     return [episode for episode in episodes if is_comparable(episode)]

@@ -49,6 +49,11 @@ class Dataset(Sequence[Episode], ABC):
     def read(self, number: int) -> Episode:
         """Episode `number`, counted from 0; raises DatasetError where it is damaged."""
 
+    def read_start(self, number: int, frames: int) -> Episode:
+        """The first `frames` frames of episode `number`, or more where leaving the rest out would save nothing."""
+        del frames
+        return self.read(number)
+
     @overload
     def __getitem__(self, index: int) -> Episode: ...
     @overload
