@@ -37,11 +37,13 @@ def odd_views(small: NDArray[np.float32]) -> list[View]:
     seen = tiles(small, SIDE)
     as_is = _difference(seen[1:], seen[:-1])
     switched = {view: _difference(view.apply(seen)[1:], seen[:-1]) for view in WRONG}
-    changes = _switches(as_is, switched)
     views = [UPRIGHT] * len(small)
+    changes = _switches(as_is, switched)
+    if not changes:
+        return views
     for t, change in changes.items():
         views[t:] = [view ^ change for view in views[t:]]
-    usual = max(dict.fromkeys(views), key=views.count) if views else UPRIGHT
+    usual = max(dict.fromkeys(views), key=views.count)
     return [view ^ usual for view in views]
 
 

@@ -39,7 +39,9 @@ class Stillness:
     @classmethod
     def of(cls, small: NDArray[np.float32]) -> Self:
         """From thumbnails `[T, 3, h, w]`."""
-        empty = small.std(axis=(2, 3)).max(axis=1, initial=0.0) < EMPTY_LEVELS
+        cells = small.reshape(*small.shape[:2], -1)
+        variance = np.einsum("tcp,tcp->tc", cells, cells) / cells.shape[2] - cells.mean(axis=2) ** 2
+        empty = variance.max(axis=1, initial=0.0) < EMPTY_LEVELS**2
         same = np.r_[False, (small[1:] == small[:-1]).all(axis=(1, 2, 3))]
         return cls(empty=empty, repeated=same & ~empty)
 
