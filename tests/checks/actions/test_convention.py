@@ -10,6 +10,7 @@ import pytest
 from made_up import CLEAN, SPEC, with_actions
 
 from vlasync.actions.frames import convert, increments
+from vlasync.checks.actions.commands import goal_lead
 from vlasync.checks.actions.gripper import GripperCheck
 from vlasync.checks.actions.motion import MotionCheck
 from vlasync.checks.audit import audit
@@ -164,6 +165,17 @@ def test_actions_that_were_normalised_are_named() -> None:
         assert codes([with_actions(episode, change) for episode in CLEAN]) == {"action-normalized"}
 
 
+def test_actions_that_were_cut_off_and_then_normalised_are_named() -> None:
+    fine = SPEC.replace(position_scale_m=0.004, rotation_scale_rad=0.01)
+    episodes = []
+    for episode in CLEAN:
+        moved = increments(episode.state[:-1, :6], episode.state[1:, :6], fine).clip(-1, 1)
+        normalised = (moved - [0.1, -0.2, 0.3, 0.0, 0.05, -0.1]) * [2.0, 3.0, 2.5, 3.5, 2.0, 3.0]
+        actions = np.column_stack([np.vstack([normalised, np.zeros(6)]), episode.actions[:, 6]])
+        episodes.append(replace(episode, spec=fine, actions=actions))
+    assert codes(episodes) == {"action-normalized"}
+
+
 def test_a_motion_that_loses_much_to_its_bound_is_named() -> None:
     fine = SPEC.replace(position_scale_m=0.004, rotation_scale_rad=0.01)
     episodes = []
@@ -200,3 +212,14 @@ def test_commands_are_told_from_achieved_motion_by_their_lead(shared_data: Path)
     assert convention(commanded)["action_mode"] == "relative_to_target"
     assert codes(declared(commanded, action_mode="relative_to_target")) == set()
     assert codes(declared(episodes, action_mode="relative_to_target")) == {"action-commanded"}
+
+
+@pytest.mark.parametrize(("lead", "commanded"), [(1, False), (2, True), (3, True)])
+def test_a_hand_that_turns_and_hardly_travels_shows_the_lead_of_its_goals(lead: int, commanded: bool) -> None:
+    random = np.random.default_rng(0)
+    pose = 1e-3 * random.normal(size=(60, 6))
+    pose[:, 5] += 0.02 * (1 + np.sin(np.arange(60) / 4)).cumsum()
+    moves = increments(pose[:-lead], pose[lead:] + 1e-3 * random.normal(size=(60 - lead, 6)), SPEC)
+    found = goal_lead(pose[:-lead], moves, SPEC)
+    assert found.commanded == commanded
+    assert not commanded or found.frames == lead

@@ -142,7 +142,8 @@ def affine_share(actions: NDArray[np.float64], expectation: Expectation, lag: in
     """Share of the motion whose actions are a gain times the expected ones plus an offset, to rounding.
 
     That is what a normalisation makes of actions. Gain and offset of each number are medians over the steps from frame
-    to frame, where an offset cancels; numbers that were cut off are left out.
+    to frame, where an offset cancels. Numbers that the bound of normalised actions cut off are left out. Those that the
+    declared bound may have cut off, before they were normalised, tell neither gain nor offset and count as unexplained.
 
     Args:
         actions: `[T, n]` recorded, gripper left out.
@@ -151,16 +152,17 @@ def affine_share(actions: NDArray[np.float64], expectation: Expectation, lag: in
     """
     usable = np.where(saturated(actions, NORMALIZED_BOUND), np.nan, actions)
     recorded, numbers = aligned(usable, expectation.numbers, lag)
-    rise, run = np.diff(recorded, axis=0), np.diff(numbers, axis=0)
+    signal = np.where(np.isfinite(recorded), aligned(usable, expectation.signal, lag)[1], 0.0)
+    clip = expectation.spec.action_clip
+    seen = np.isfinite(recorded) & (np.abs(numbers) < (np.inf if clip is None else clip))
+    rise, run = np.diff(np.where(seen, recorded, np.nan), axis=0), np.diff(numbers, axis=0)
     known = np.isfinite(rise) & (run != 0)
     gain = weighted_median(np.where(known, rise, 0.0) / np.where(known, run, 1.0), np.where(known, np.abs(run), 0.0))
-    seen = np.isfinite(recorded)
     shift = np.where(seen, recorded - gain * numbers, 0.0)
     offset = weighted_median(shift, seen.astype(float))
     size = actions.shape[1]
     least = rounding(expectation.spec, size)
-    fits = ~seen | (np.abs(shift - offset) <= least * np.maximum(np.abs(gain), 1.0))
-    signal = np.where(seen, aligned(usable, expectation.signal, lag)[1], 0.0)
+    fits = (signal == 0) | seen & (np.abs(shift - offset) <= least * np.maximum(np.abs(gain), 1.0))
     weights = motion_weights(signal, least)
     shares = []
     for group in (slice(3), slice(3, size)):
