@@ -22,7 +22,7 @@ from vlasync.recording import calvin_cameras
 from vlasync.testing import record_play_table
 from vlasync.testing.defect import Distortion
 from vlasync.testing.images import bgr, black, mirrored, repeat_image, rework_images, swap_cameras, turned, upside_down
-from vlasync.testing.streams import delay
+from vlasync.testing.streams import delay, select_frames
 from vlasync.types import Episode
 
 TASKS = ("open_drawer", "turn_on_led", "lift_red_block_table", "push_blue_block_left")
@@ -100,6 +100,31 @@ def test_a_defect_of_one_episode_is_found_there(clean: list[Episode], distort: D
     problems = look([distort(episode) if number == 4 else episode for number, episode in enumerate(clean)])
     assert codes(problems) == {code}
     assert all(problem.count == 1 and problem.where.startswith(clean[4].name) for problem in problems)
+
+
+def quietest(episode: Episode, count: int) -> Episode:
+    """The `count` frames of an episode in which the hand moves least."""
+    steps = np.linalg.norm(np.diff(episode.state[:, :3], axis=0), axis=1)
+    first = int(np.argmin(np.convolve(steps, np.ones(count - 1), "valid")))
+    return select_frames(episode, np.arange(first, first + count))
+
+
+@pytest.mark.parametrize("number", [0, 5])
+def test_where_the_hand_hardly_moves_the_picture_tells_which_way_up(clean: list[Episode], number: int) -> None:
+    quiet = quietest(clean[number], 10)
+    others = clean[:number] + clean[number + 1 :]
+    problems = look([*others, rework_images(quiet, upside_down)])
+    assert {(problem.code, problem.where) for problem in problems} == {
+        ("image-upside-down", f"{quiet.name}, {camera}") for camera in ("static", "gripper")
+    }
+    assert look([*others, quiet]) == []
+
+
+def test_images_that_may_be_turned_or_late_are_not_said_to_be_late(
+    clean: list[Episode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appearance, "FAMILIAR", 0.0)  # as where no two pictures are alike
+    assert look([rework_images(quietest(clean[0], 10), upside_down, ("gripper",)), *clean[1:]]) == []
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,11 @@ TURNED_DECISIVE = 12.0
 """Difference of log-likelihoods at which images are believed to be turned. The least of all clean episodes prefers
 upright images by 17."""
 
+FAMILIAR = 0.85
+"""Undoing a defect makes images familiar where it leaves less than this share of their difference to what a camera
+usually shows. Of clean episodes, exchanging the cameras leaves 1.3 and more, turning a fixed camera's images 1.5 and
+more; those of a camera on the hand stay as strange, 0.9 to 1.2."""
+
 FEWEST_STEPS = 150
 """Steps from which a model of the motion is learnt; with fewer, its 42 weights would fit any lag."""
 
@@ -72,6 +77,23 @@ class CameraAppearance:
     def strangeness(self, small: NDArray[np.float32]) -> float:
         """Mean difference in grey levels between thumbnails and what this camera usually shows."""
         return float(np.abs(tiles(small, SIDE) - self.face).mean())
+
+    def seen_as(
+        self, small: NDArray[np.float32], flow: NDArray[np.float64], motion: NDArray[np.float64]
+    ) -> View | None:
+        """How an episode's thumbnails are seen; None where that is open.
+
+        The motion decides where it is clear. Where the hand hardly moves, it may only lean to images that are turned;
+        then they are if that makes them what this camera usually shows.
+        """
+        assert self.model is not None
+        fits = _fits(self.model, flow, motion)
+        view = _clear_view(fits, UPRIGHT)
+        likelier = [other for other in TURNED if fits[other] > fits[UPRIGHT]]
+        if view != UPRIGHT or not likelier:
+            return view
+        nearest = min(likelier, key=lambda other: self.strangeness(other.apply(small)))
+        return nearest if self.strangeness(nearest.apply(small)) < FAMILIAR * self.strangeness(small) else None
 
     @property
     def colours_known(self) -> bool:
@@ -192,7 +214,7 @@ def _learn(camera: Camera, name: str, previews: Sequence[_Preview]) -> CameraApp
     if recoloured:
         images = BGR.apply(images)
     face = np.median(tiles(images, SIDE), axis=0)
-    counts = np.bincount(np.ravel_multi_index(_shades(images), (SHADES,) * 3).ravel(), minlength=SHADES**3) + 1.0
+    counts = np.bincount(_shades(images).ravel(), minlength=SHADES**3) + 1.0
     palette = np.log(counts / counts.sum()).reshape((SHADES,) * 3)
     cold = [is_cold(part) for part in telling if len(part)]
     mixed = any(cold) and not all(cold) and _colour_evidence(palette, images) > -DECISIVE_NATS
@@ -220,7 +242,7 @@ def _upright(
     if model is None:
         return None, views
     for _ in range(ALTERNATIONS):
-        views = [seen_as(model, *pair, view) for *pair, view in zip(flows, motions, views, strict=True)]
+        views = [_clear_view(_fits(model, *pair), view) for *pair, view in zip(flows, motions, views, strict=True)]
         model = _model([flow * view.signs() for flow, view in zip(flows, views, strict=True)], motions) or model
     wrong = _mounted(camera, model)
     views = [view ^ wrong for view in views]
@@ -233,17 +255,16 @@ def _mounted(camera: Camera, model: FlowModel | None) -> View:
     return UPRIGHT if model is None else orientation(camera, model)
 
 
-def seen_as(
-    model: FlowModel, flow: NDArray[np.float64], motion: NDArray[np.float64], otherwise: View = UPRIGHT
-) -> View:
-    """The way to see an episode's images in which they follow the hand, where that is clearly not `otherwise`."""
-
-    def fit(view: View) -> float:
-        return model.log_likelihood(flow * view.signs(), motion)
-
-    best = max((UPRIGHT, *TURNED), key=fit)
+def _fits(model: FlowModel, flow: NDArray[np.float64], motion: NDArray[np.float64]) -> dict[View, float]:
+    """How much likelier an episode's images are, seen in each way, if the hand moved as recorded than if not at all."""
     unmoved = model.log_likelihood(flow, 0.0 * motion)
-    return best if fit(best) - max(fit(otherwise), unmoved) > TURNED_DECISIVE else otherwise
+    return {view: model.log_likelihood(flow * view.signs(), motion) - unmoved for view in (UPRIGHT, *TURNED)}
+
+
+def _clear_view(fits: Mapping[View, float], otherwise: View) -> View:
+    """The way to see images in which they follow the hand, where that is clearly not `otherwise`."""
+    best = max(fits, key=fits.__getitem__)
+    return best if fits[best] - max(fits[otherwise], 0.0) > TURNED_DECISIVE else otherwise
 
 
 def _model(flows: Sequence[NDArray[np.float64]], motions: Sequence[NDArray[np.float64]]) -> FlowModel | None:
@@ -257,10 +278,11 @@ def _model(flows: Sequence[NDArray[np.float64]], motions: Sequence[NDArray[np.fl
 
 def _colour_evidence(palette: NDArray[np.float64], small: NDArray[np.float32]) -> float:
     """How much better, per cell in nats, thumbnails fit a palette with red and blue exchanged than as they are."""
-    return float((palette[_shades(BGR.apply(small))] - palette[_shades(small)]).mean())
+    gained = palette.transpose(2, 1, 0) - palette
+    return float(gained.ravel()[_shades(small)].mean())
 
 
-def _shades(small: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """The shade of every cell in red, green and blue."""
-    shades = np.clip(small * (SHADES / 256), 0, SHADES - 1).astype(np.intp)
-    return shades[:, 0], shades[:, 1], shades[:, 2]
+def _shades(small: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The shade of every cell `[T, h, w]`, red's number first, green's and blue's behind."""
+    shades = np.clip(small * (SHADES / 256), 0, SHADES - 1).astype(np.uint16)
+    return (shades[:, 0] * SHADES + shades[:, 1]) * SHADES + shades[:, 2]

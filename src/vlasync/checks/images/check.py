@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from vlasync.checks.findings import Detector, Pictures, Problem, name_frames
 from vlasync.checks.images.appearance import (
+    FAMILIAR,
     Appearance,
     CameraAppearance,
     Small,
     exchanged,
     measured_flow,
     mend,
-    seen_as,
 )
 from vlasync.checks.images.flow import hand_motion
 from vlasync.checks.images.lag import LagEvidence
@@ -26,10 +26,6 @@ from vlasync.checks.images.still import Stillness, check_still
 from vlasync.checks.images.thumbnails import thumbnails
 from vlasync.checks.images.views import BGR, UPRIGHT, View
 from vlasync.types import Episode
-
-EXCHANGED = 0.85
-"""Cameras are exchanged where exchanging them leaves less than this share of the difference to what they usually show.
-Of clean episodes none has less than 1.3."""
 
 FROM_THE_DATA, FROM_THE_WORLD = 0.95, 0.6
 """Confidence in what follows from other images of the dataset or from how they move, and in what only follows from how
@@ -114,7 +110,7 @@ class ImageCheck(Detector):
                 continue
             first, second = small[one][seen], small[other][seen]
             as_is = ours.strangeness(first) + theirs.strangeness(second)
-            if ours.strangeness(second) + theirs.strangeness(first) < EXCHANGED * as_is:
+            if ours.strangeness(second) + theirs.strangeness(first) < FAMILIAR * as_is:
                 self._add_exchange(episode.name, small, one, other, int(np.argmax(seen)))
                 small = exchanged(small, one, other)
         return small
@@ -137,7 +133,10 @@ class ImageCheck(Detector):
             return
         flow = measured_flow(small, still)
         motion = hand_motion(episode, in_hand=in_hand(usual.camera))
-        view = seen_as(usual.model, flow, motion)
+        view = usual.seen_as(small[still.telling], flow, motion)
+        if view is None:
+            self._lags[name].pass_over(episode.name)  # turned or late, nothing is as it should be: no telling which
+            return
         if view != UPRIGHT:
             self._add_view(f"{episode.name}, {name}", name, view, view.apply(small[int(np.argmax(still.telling))]))
         self._lags[name].look(episode.name, usual.model, flow * view.signs(), motion)
