@@ -23,3 +23,11 @@ def test_a_folder_appears_only_when_its_block_ends_well(tmp_path):
         (folder / "whole").write_text("whole")
         assert not target.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_a_killed_writer_left_of_a_folder_goes_with_the_next(tmp_path):
+    (tmp_path / ".model.123.tmp" / "weights").mkdir(parents=True)
+    (tmp_path / ".models.123.tmp").mkdir()
+    with whole_folder(tmp_path / "model") as folder:
+        (folder / "weights").write_text("1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".models.123.tmp", "model"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -50,9 +51,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `path` when the block ends well, and vanishes when it does not.
 
     The temporary folder starts with a dot and stands beside `path`, so that a crash leaves nothing that looks whole.
+    What killed processes left of theirs is removed first: a folder has one writer at a time.
     """
+    for torn in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        shutil.rmtree(torn, ignore_errors=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary

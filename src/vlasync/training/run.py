@@ -103,8 +103,7 @@ def train(
         _record_data(windows, validation, run, steps=training.steps, windows_per_step=per_step)
         vla = prepare_vla(config, windows, run)
         if not (run / "untrained").is_dir():
-            with whole_folder(run / "untrained") as folder:
-                save_vla(vla, folder)
+            save_vla(vla, run / "untrained")
     done = set_up(vla.vlm, compute, accelerator.device)
     if accelerator.is_main_process:
         write_text(run / "compute.json", json.dumps(asdict(done), indent=2))
