@@ -16,6 +16,7 @@ from random_episodes import random_episode
 from vlasync.data.open import open_dataset
 from vlasync.data.readers import calvin
 from vlasync.data.readers.calvin import frame_file, read_calvin
+from vlasync.data.readers.npz_frame import NpzFrame
 from vlasync.data.readers.object_array import read_object_array
 from vlasync.data.store import Store, create_store, write_shard
 from vlasync.data.writers.calvin import FIRST_FRAME, CalvinWriter
@@ -70,6 +71,24 @@ def test_the_start_of_an_episode_opens_no_other_frames(split: Path) -> None:
     np.testing.assert_array_equal(start.images["static"][:], whole.images["static"][:3])
     with pytest.raises(DatasetError, match="not found"):
         read_calvin(split).read_start(0, 4)
+
+
+def test_cameras_read_in_turn_open_each_frame_once(split: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    class Counted(NpzFrame):
+        def __init__(self, file: Path) -> None:
+            opened.append(file)
+            super().__init__(file)
+
+    episode = read_calvin(split)[0]
+    expected = {name: images[:] for name, images in episode.images.items()}
+    monkeypatch.setattr(calvin, "NpzFrame", Counted)
+    episode = read_calvin(split)[0]
+    opened.clear()
+    for name, images in episode.images.items():
+        np.testing.assert_array_equal(images[:], expected[name])
+    assert len(episode.images) > 1 and len(opened) == len(set(opened)) == len(episode)
 
 
 def test_a_slow_disk_gives_the_same_frames(split: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,7 +180,7 @@ class _Preview:
 
 def _preview(episode: Episode, count: int) -> _Preview:
     """The first `count` frames of an episode."""
-    small, _, _ = mend({name: thumbnails(images[:count]) for name, images in episode.images.items()})
+    small, _, _ = mend(thumbnails({name: images[:count] for name, images in episode.images.items()}))
     first = replace(episode, state=episode.state[:count], frame_index=episode.frame_index[:count])
     return _Preview(episode=first, small=_in_place(small, episode.spec.cameras))
 

@@ -56,7 +56,7 @@ class ImageCheck(Detector):
         names = [name for name in self._appearance.cameras if name in episode.images]
         if len(episode) < 2 or not names:
             return
-        small: Small = {name: thumbnails(episode.images[name]) for name in names}
+        small: Small = thumbnails({name: episode.images[name] for name in names})
         still = {name: Stillness.of(images) for name, images in small.items()}
         froze = {name: check_still(self.findings, episode, name, small[name], still[name]) for name in names}
         small = self._mend(episode, small)

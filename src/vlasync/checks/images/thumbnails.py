@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,19 @@ BLOCK_FRAMES = 32
 """Images that are in memory at once."""
 
 
-def thumbnails(images: ImageStream) -> NDArray[np.float32]:
-    """Area means of the images of a camera, `[T, 3, h, w]` in grey levels 0..255.
+def thumbnails(images: Mapping[str, ImageStream]) -> dict[str, NDArray[np.float32]]:
+    """Area means of the images of each camera, `[T, 3, h, w]` in grey levels 0..255.
 
     Rows and columns that fill no whole cell are left out on both sides alike, so that the thumbnail of a flipped image
     is the flipped thumbnail. Sums are exact: images are equal where thumbnails are, and only there but for changes that
-    cancel out in every cell.
+    cancel out in every cell. Cameras are read in turn, a block each: the images of a frame often share a file.
     """
-    blocks = [_reduced(images[first : first + BLOCK_FRAMES]) for first in range(0, len(images), BLOCK_FRAMES)]
-    return np.concatenate(blocks) if blocks else np.zeros((0, 3, SIDE, SIDE), np.float32)
+    longest = max(map(len, images.values()), default=0)
+    blocks: dict[str, list[NDArray[np.float32]]] = {name: [] for name in images}
+    for first in range(0, max(longest, 1), BLOCK_FRAMES):
+        for name, stream in images.items():
+            blocks[name].append(_reduced(stream[first : first + BLOCK_FRAMES]))
+    return {name: np.concatenate(parts) for name, parts in blocks.items()}
 
 
 def tiles(small: NDArray[np.float32], side: int) -> NDArray[np.float32]:

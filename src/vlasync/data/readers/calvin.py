@@ -12,9 +12,10 @@ Everything is lazy: an episode's numbers are read when the episode is, its pixel
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,9 @@ _VECTORS = {"robot_obs": 15, "rel_actions": 7, "scene_obs": 24}
 _THREADS, _SLOW_S = 8, 2e-3
 """Frames opened at once where opening one takes longer than this many seconds: on a network disk it is latency that
 costs, while threads that find their files in memory only wait for one another."""
+
+_AT_HAND = 32
+"""Frames of an episode that stay open: who reads the cameras in turn, in blocks of as many, opens each frame once."""
 
 
 def frame_file(folder: Path, number: int) -> Path:
@@ -112,10 +116,11 @@ class CalvinSplit(Dataset):
         files = [frame_file(self._folder, frame) for frame in numbers]
         rows = _read_rows(files, self.spec.cameras)
         state, actions, scene = (np.stack(column) for column in zip(*rows, strict=True))
+        opened = lru_cache(maxsize=_AT_HAND)(NpzFrame)
         return Episode(
             name=f"{self._folder.name}/{first:07d}-{last:07d}",
             spec=self.spec,
-            images={name: _FrameImages(files, name, camera) for name, camera in self.spec.cameras.items()},
+            images={name: _FrameImages(files, name, camera, opened) for name, camera in self.spec.cameras.items()},
             state=state,
             actions=actions,
             scene=scene,
@@ -127,11 +132,12 @@ class CalvinSplit(Dataset):
 
 @dataclass(frozen=True)
 class _FrameImages:
-    """An ImageStream that opens one npz per frame."""
+    """An ImageStream that opens one npz per frame, by the way that the cameras of an episode share."""
 
     files: Sequence[Path]
     name: str
     camera: Camera
+    opened: Callable[[Path], NpzFrame]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -145,9 +151,9 @@ class _FrameImages:
             chosen = self.files[index]
             images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
             for image, file in zip(images, chosen, strict=True):
-                image[:] = NpzFrame(file).image(self.name, self.camera)
+                image[:] = self.opened(file).image(self.name, self.camera)
             return images
-        return NpzFrame(self.files[index]).image(self.name, self.camera).copy()
+        return self.opened(self.files[index]).image(self.name, self.camera).copy()
 
 
 def _read_rows(files: Sequence[Path], cameras: Mapping[str, Camera]) -> list[tuple[NDArray[np.float64], ...]]:
