@@ -120,6 +120,12 @@ class Findings:
         for key, places in later._places.items():
             self._join(key, places)
 
+    def absorb(self, other: Findings) -> None:
+        """Take in the places of other findings as places of the commonest one here."""
+        commonest = max(self._places.values(), key=lambda places: places.count)
+        for places in other._places.values():
+            commonest.add(places)
+
     def problems(self) -> list[Problem]:
         """One problem per kind of defect; its confidence is the mean over the places."""
         return [

@@ -23,6 +23,9 @@ FOLLOWED = 0.2
 LEVER_M = 0.1
 """Distance from the TCP of the point whose way says how far the hand turned: a hand's size."""
 
+TELLING_M = 0.005
+"""Spread of a path, 3 degrees of turning at `LEVER_M`, below which any goals lie along it."""
+
 CLEARLY_LATER = 0.5
 """Goals are reached late where the distance at that lead is below this share of that at the lead of achieved poses."""
 
@@ -48,7 +51,7 @@ class Lead:
     @property
     def commanded(self) -> bool:
         """The arm follows the goals, but later than the frame after the action."""
-        near = self.distance_m < FOLLOWED * self.spread_m
+        near = self.distance_m < FOLLOWED * self.spread_m and self.spread_m > TELLING_M
         later = self.distance_m < CLEARLY_LATER * self.by_frames[LEADS.index(ACHIEVED)]
         return ACHIEVED < self.frames < LEADS[len(self.by_frames) - 1] and near and later
 

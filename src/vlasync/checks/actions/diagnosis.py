@@ -50,11 +50,13 @@ class Diagnosis:
 
     Attributes:
         findings: against the declaration.
+        sure: whatever other episodes say, these hold; else they are the likeliest that this one shows.
         told: SyncSpec fields that the numbers tell, and their values.
         lead: of the goals over the path, where it was looked for.
     """
 
     findings: list[Finding] = field(default_factory=list)
+    sure: bool = True
     told: dict[str, Any] = field(default_factory=dict)
     lead: Lead | None = None
 
@@ -85,7 +87,8 @@ def diagnose(track: Track, expectations: Sequence[Expectation]) -> Diagnosis:
     found = best(tried, spec)
     expected = expectations[0].numbers if fits else None
     if _is_affine(actions, expectations, found, spec):
-        return Diagnosis(findings=[_finding(track, verdicts.NORMALIZED, 0.95, _evidence_of_motion(track, expected))])
+        normalized = _finding(track, verdicts.NORMALIZED, 0.95, _evidence_of_motion(track, expected))
+        return Diagnosis(findings=[normalized], sure=False)
     if found and found[0].exact:
         return _explained(track, tried, found, expectations)
     lead = goal_lead(track.pose, track.actions, spec) if fits else None
@@ -95,9 +98,8 @@ def diagnose(track: Track, expectations: Sequence[Expectation]) -> Diagnosis:
         return _explained(track, tried, found, expectations)
     if spec.action_mode == "relative_to_target":
         return Diagnosis(lead=lead)
-    return Diagnosis(
-        findings=[_finding(track, verdicts.MISMATCH, 0.9, _evidence_of_motion(track, expected))], lead=lead
-    )
+    mismatch = _finding(track, verdicts.MISMATCH, 0.9, _evidence_of_motion(track, expected))
+    return Diagnosis(findings=[mismatch], sure=False, lead=lead)
 
 
 def _explained(
@@ -123,7 +125,7 @@ def _explained(
     for verdict in contradicted:
         curve = verdicts.lag_curve if verdict.code == "action-lag" else verdicts.convention_bars
         findings.append(_finding(track, verdict, confidence, curve(tried, chosen)))
-    return Diagnosis(findings=findings, told=told | _bound_of(track, chosen, numbers))
+    return Diagnosis(findings=findings, sure=chosen.exact, told=told | _bound_of(track, chosen, numbers))
 
 
 def _as_declared(track: Track, expected: NDArray[np.float64], told: dict[str, Any]) -> Diagnosis:
@@ -158,8 +160,8 @@ def _commanded(track: Track, lead: Lead) -> Diagnosis:
         return Diagnosis(told=told, lead=lead)
     verdict = verdicts.commanded(lead, track.spec)
     achieved = lead.by_frames[ACHIEVED]
-    confidence = 1 - lead.distance_m / achieved
-    return Diagnosis(findings=[_finding(track, verdict, confidence, verdicts.lead_curve(lead))], told=told, lead=lead)
+    finding = _finding(track, verdict, 1 - lead.distance_m / achieved, verdicts.lead_curve(lead))
+    return Diagnosis(findings=[finding], sure=False, told=told, lead=lead)
 
 
 def _is_affine(

@@ -13,6 +13,7 @@ from vlasync.actions.frames import increments
 from vlasync.checks.actions.commands import ACHIEVED
 from vlasync.checks.actions.conventions import candidates, expect
 from vlasync.checks.actions.diagnosis import POSITION_FIELDS, ROTATION_FIELDS, diagnose
+from vlasync.checks.actions.doubts import Doubts, note
 from vlasync.checks.actions.tracks import Track, bound_told, wrong_frames
 from vlasync.checks.alignment import aligned
 from vlasync.checks.findings import Detector, Problem
@@ -50,6 +51,7 @@ class MotionCheck(Detector):
         super().__init__()
         self._waiting: list[Track] = []
         self._waiting_frames = 0
+        self._doubts = Doubts()
         self._votes: dict[str, Counter[Any]] = {}
         self._leads: Counter[int] = Counter()
         self._lead_distance_m = 0.0
@@ -72,6 +74,7 @@ class MotionCheck(Detector):
         self._judge()
         later._judge()
         super().merge(later)
+        self._doubts.merge(later._doubts)
         for name, votes in later._votes.items():
             self._votes.setdefault(name, Counter()).update(votes)
         self._leads.update(later._leads)
@@ -82,7 +85,7 @@ class MotionCheck(Detector):
     def problems(self) -> list[Problem]:
         """What was found in all episodes so far."""
         self._judge()
-        return super().problems()
+        return super().problems() + self._doubts.problems()
 
     def inferred(self) -> dict[str, Any]:
         """The convention that the numbers call for, how far goals lead the path, and what clipping cost."""
@@ -145,15 +148,11 @@ class MotionCheck(Detector):
             if diagnosis.lead is not None:
                 self._leads[diagnosis.lead.frames] += 1
                 self._lead_distance_m += diagnosis.lead.distance_m
+            if diagnosis.findings and not diagnosis.sure:
+                self._doubts.add(diagnosis.findings)
+                continue
             for found in diagnosis.findings:
-                self.findings.add(
-                    found.verdict.code,
-                    found.where,
-                    found.verdict.message,
-                    found.verdict.advice,
-                    confidence=found.confidence,
-                    evidence=found.evidence,
-                )
+                note(self.findings, found)
 
     def _vote(self, told: dict[str, Any]) -> None:
         for name, value in told.items():
