@@ -5,9 +5,10 @@
 A Kosmos-2 of random weights, one static camera, an LSTM head, windows of 8 frames with chunks of 10, batches of 2. Each
 side runs in fp32 and in bf16, each of these in a process of its own under the interpreter of its project, and the
 rounds go from one to the next, so that whatever else a machine does meets all alike. A training step is loss, gradients
-and AdamW; a control step goes from the camera's pixels to the chunk of actions. RoboVLMs wants transformers 4.44
-with its own `tools/modeling_kosmos2.py` in the place of that of transformers, einops and Pillow. Its model is its own,
-built from its own config; what its packages import beside it is left out.
+and AdamW; a control step goes from the camera's pixels to the chunk of actions. vlasync computes as `vlasync train`
+does, and trains with `--checkpointing` as well. RoboVLMs wants transformers 4.44 with its own
+`tools/modeling_kosmos2.py` in the place of that of transformers, einops and Pillow. Its model is its own, built from
+its own config; what its packages import beside it is left out.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,11 +31,11 @@ from rich.table import Table
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from figures import keep
 from peer_side import CHUNK, REPLY, SENTENCE, WINDOW
 from vlasync.speed.acting import percentiles
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
-SIDES = ("robovlms", "vlasync")
+THEIRS, OURS, REPEATING = "robovlms", "vlasync", "vlasync --checkpointing"
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -90,7 +90,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What one side took in one precision: milliseconds of its steps, and bytes beyond what it had without a model."""
+    """What one side took in one precision: milliseconds of its steps, and bytes that training adds to a process."""
 
     train: Sequence[float]
     act: Sequence[float]
@@ -191,15 +191,18 @@ def measure(
         train: dict[tuple[str, str], list[float]] = {key: [] for key in sides}
         act: dict[tuple[str, str], list[float]] = {key: [] for key in sides}
         for side in sides.values():
-            for _ in range(WINDOW + 1):
-                side.ask("act")
             side.ask("train")
         for _ in range(rounds):
             for key, side in sides.items():
                 train[key].append(side.ask("train"))
+        memory = {key: side.ask("memory") for key, side in sides.items()}
+        for side in sides.values():
+            for _ in range(WINDOW + 1):
+                side.ask("act")
+        for _ in range(rounds):
             for key, side in sides.items():
                 act[key] += [side.ask("act") for _ in range(acts)]
-        return {key: Measured(train=train[key], act=act[key], memory=side.ask("memory")) for key, side in sides.items()}
+        return {key: Measured(train=train[key], act=act[key], memory=memory[key]) for key in sides}
 
 
 def main(
@@ -226,38 +229,45 @@ def main(
         write: append a line to RESULTS.md.
     """
     here = Path(__file__).parent
-    pythons = {"robovlms": str(robovlms_python), "vlasync": sys.executable}
+    pythons = {THEIRS: str(robovlms_python), OURS: sys.executable}
     with tempfile.TemporaryDirectory() as folder:
         write_model(Path(folder), SIZES[size])
         commands = {
-            (side, precision): [pythons[side], str(here / f"peer_side_{side}.py"), folder, precision, clock]
-            for side in SIDES
+            (side, precision): [python, str(here / f"peer_side_{side}.py"), folder, precision, clock]
+            for side, python in pythons.items()
             for precision in PRECISIONS
         }
+        for precision in PRECISIONS:
+            commands[REPEATING, precision] = [*commands[OURS, precision], "--checkpointing"]
         found = measure(commands, robovlms.absolute(), rounds=rounds, acts=acts, threads=threads)
-    table = Table("", "training step, ms", "control step p50, ms", "p99, ms", "p99 / p50", "memory, MiB")
+    table = Table("", "training step, ms", "control step p50, ms", "p99, ms", "p99 / p50", "memory in training, MiB")
     for (side, precision), taken in found.items():
         p50, _, p99 = percentiles(taken.act)
         cells = (statistics.median(taken.train), p50, p99)
         words = (f"{cell:.1f}" for cell in cells)
         table.add_row(f"{side} {precision}", *words, f"{p99 / p50:.2f}", f"{taken.memory / 2**20:.0f}")
     Console().print(table)
-    lines = [_ratios(found[SIDES[0], theirs], found[SIDES[1], ours], theirs, ours) for theirs, ours in _PAIRS]
+    lines = [_ratios(found, theirs, ours) for theirs, ours in _PAIRS]
     print("\n".join(lines))
     if write:
-        with RESULTS.open("a") as file:
-            setting = f"{size}, {threads} threads, {clock} clock"
-            file.write(f"- {date.today()} peer_robovlms, {setting}: {'; '.join(lines)}\n")
+        keep("peer_robovlms", f"{size}, {threads} threads, {clock} clock: {'; '.join(lines)}")
 
 
-_PAIRS = (("fp32", "fp32"), ("bf16", "bf16"), ("fp32", "bf16"))
+_PAIRS = (
+    ((THEIRS, "fp32"), (OURS, "fp32")),
+    ((THEIRS, "bf16"), (OURS, "bf16")),
+    ((THEIRS, "fp32"), (OURS, "bf16")),
+    ((THEIRS, "fp32"), (REPEATING, "fp32")),
+    ((THEIRS, "bf16"), (REPEATING, "bf16")),
+)
 
 
-def _ratios(theirs: Measured, ours: Measured, their_precision: str, our_precision: str) -> str:
+def _ratios(found: Mapping[tuple[str, str], Measured], their: tuple[str, str], our: tuple[str, str]) -> str:
+    theirs, ours = found[their], found[our]
     train = statistics.median(theirs.train) / statistics.median(ours.train)
     act = statistics.median(theirs.act) / statistics.median(ours.act)
     return (
-        f"RoboVLMs {their_precision} / vlasync {our_precision}: training step {train:.2f}, control step {act:.2f}, "
+        f"{' '.join(their)} / {' '.join(our)}: training step {train:.2f}, control step {act:.2f}, "
         f"memory of ours {ours.memory / theirs.memory:.2f} of theirs"
     )
 

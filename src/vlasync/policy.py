@@ -59,7 +59,7 @@ class Policy:
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         vla = load_vla(latest_checkpoint(Path(run_dir)))
-        set_up(vla.vlm, compute, torch.device(device))
+        set_up(vla.vlm, compute, torch.device(device), half=half)
         if half:
             halve_weights(vla.vlm)
         return cls(vla, device=device)

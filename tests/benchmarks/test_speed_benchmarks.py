@@ -40,7 +40,8 @@ def test_the_peers_config_is_read_by_vlasync_as_robovlms_wrote_it(tmp_path):
 def test_ratios_are_theirs_over_ours():
     theirs = peer.Measured(train=[6.0, 9.0, 6.0], act=[4.0], memory=100.0)
     ours = peer.Measured(train=[2.0], act=[1.0], memory=50.0)
-    words = peer._ratios(theirs, ours, "fp32", "bf16")
+    found = {("robovlms", "fp32"): theirs, ("vlasync", "bf16"): ours}
+    words = peer._ratios(found, ("robovlms", "fp32"), ("vlasync", "bf16"))
     assert "training step 3.00, control step 4.00, memory of ours 0.50" in words
 
 

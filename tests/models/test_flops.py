@@ -6,6 +6,7 @@ import torch
 from vlasync.models.compute import Compute
 from vlasync.models.computing import set_up
 from vlasync.models.flops import FlopCount, peak_flops
+from vlasync.models.products import OneDNNLinear
 from vlasync.models.vla import VLA, VLAConfig, build_vla
 
 CPU = torch.device("cpu")
@@ -44,6 +45,13 @@ def test_fused_attention_counts_as_its_products():
     assert fused.done == plain.done
 
 
+def test_onednns_products_count_as_torchs():
+    layer, rows = OneDNNLinear(256, 256), torch.ones(64, 256)
+    with FlopCount() as count:
+        layer(rows).sum().backward()
+    assert count.done == 2 * 2 * 64 * 256 * 256  # none for the gradient of the rows, which ask for none
+
+
 def test_counting_changes_no_bit_of_a_gradient(vla, make_batch):
     batch = make_batch(2, 2, 3)
     _, counted = gradients(vla, batch)
@@ -57,7 +65,7 @@ def test_counting_changes_no_bit_of_a_gradient(vla, make_batch):
 def test_what_checkpointing_repeats_is_told_apart(vla, make_batch):
     batch = make_batch(2, 2, 3)
     plain, expected = gradients(vla, batch)
-    set_up(vla.vlm, Compute(checkpointing=True), CPU)
+    set_up(vla.vlm, Compute(checkpointing=True), CPU, half=True)
     repeated, found = gradients(vla, batch)
     assert repeated.done > plain.done
     assert repeated.needed == plain.needed == plain.done

@@ -53,7 +53,7 @@ def test_it_is_shown_with_device_and_precision(speed):
     console = Console(record=True, width=120)
     speed.print(console)
     text = console.export_text()
-    assert "fp32, eager attention" in text
+    assert "fp32, sdpa attention" in text
     assert f"p50 {speed.acting.p50:.1f} ms" in text
     assert "decoder backward" in text
 

@@ -42,4 +42,4 @@ def test_a_run_learns_the_same_however_it_is_computed(recipe, store, tmp_path):
     assert [line.loss for line in plain] == [line.loss for line in repeated]
     assert all(line.mfu is not None and line.mfu > 0 for line in plain)
     record = json.loads((tmp_path / "repeated" / "compute.json").read_text())
-    assert record == {"attention": "eager", "checkpointing": True, "compile": False}
+    assert record["checkpointing"] is True and record["attention"] in ("eager", "sdpa")

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 Attention = Literal["auto", "eager", "sdpa"]
-"""eager: matrix products and a softmax. sdpa: torch's fused attention. auto: sdpa on a GPU, eager on a CPU."""
+"""eager: matrix products and a softmax. sdpa: torch's fused attention. auto: sdpa, but eager where a CPU computes in
+bfloat16, whose fused gradients take twice the time."""
+
+Linear = Literal["auto", "torch", "onednn"]
+"""Whose products in float32 linear layers on a CPU are. auto: oneDNN's where they are faster, else torch's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +23,14 @@ class Compute:
 
     Attributes:
         attention: by which kernels.
+        linear: likewise, of linear layers.
         checkpointing: keep of each layer its input alone, and compute the layer again for the backward pass: a third
             more to compute, a fraction of the memory.
         compile: compile the layers with `torch.compile`, which takes minutes at the first steps.
     """
 
     attention: Attention = "auto"
+    linear: Linear = "auto"
     checkpointing: bool = False
     compile: bool = False
 

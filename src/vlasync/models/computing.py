@@ -11,26 +11,35 @@ from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vlasync.errors import VlasyncError
+from vlasync.models.allocation import keep_freed_memory
 from vlasync.models.compute import Attention, Compute
 from vlasync.models.flops import recomputing
+from vlasync.models.products import prefers_onednn, use_onednn
 from vlasync.models.vlm import VLM
 
 
-def set_up(vlm: VLM, compute: Compute, device: torch.device) -> Compute:
-    """Compute `vlm` as it is asked for.
+def set_up(vlm: VLM, compute: Compute, device: torch.device, *, half: bool) -> Compute:
+    """Compute `vlm` as it is asked for; once, before its weights are shared or halved.
 
     Args:
         vlm: whose layers are changed in place; its weights and their names stay.
         compute: how.
-        device: on which it will run.
+        device: on which it will run; a CPU's process then keeps the memory that it frees.
+        half: whether products are in bfloat16.
 
     Returns:
         What was done, with `auto` decided.
 
     Raises:
-        VlasyncError: the VLM has no such attention, or cannot be computed again in parts.
+        VlasyncError: the VLM has no such attention, cannot be computed again in parts, or its linear layers are not
+            oneDNN's to compute.
     """
-    attention = _set_attention(vlm, compute.attention, device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    attention = _set_attention(vlm, compute.attention, fused=device.type == "cuda" or not half)
+    linear = _choose_linear(compute, device, half=half)
+    if linear == "onednn":
+        use_onednn(vlm.model)
     if compute.checkpointing:
         if not vlm.model.supports_gradient_checkpointing:
             raise VlasyncError(f"{_family(vlm)} has no activation checkpointing in transformers; train without it")
@@ -40,7 +49,7 @@ def set_up(vlm: VLM, compute: Compute, device: torch.device) -> Compute:
         for layer in vlm.model.modules():
             if isinstance(layer, GradientCheckpointingLayer):
                 layer.compile()
-    return replace(compute, attention=attention)
+    return replace(compute, attention=attention, linear=linear)
 
 
 def halve_weights(vlm: VLM) -> None:
@@ -60,9 +69,9 @@ def has_half_weights(vlm: VLM) -> bool:
     return any(parameter.dtype == torch.bfloat16 for parameter in vlm.model.parameters())
 
 
-def _set_attention(vlm: VLM, wanted: Attention, device: torch.device) -> Literal["eager", "sdpa"]:
-    """Switch to the attention that is wanted; `auto` is `eager` where the family has no other."""
-    name = ("sdpa" if device.type == "cuda" else "eager") if wanted == "auto" else wanted
+def _set_attention(vlm: VLM, wanted: Attention, *, fused: bool) -> Literal["eager", "sdpa"]:
+    """Switch to the attention that is wanted; `auto` is `eager` where the family has no other, or fused is no gain."""
+    name = ("sdpa" if fused else "eager") if wanted == "auto" else wanted
     try:
         vlm.model.set_attn_implementation(name)
     except ValueError as error:
@@ -71,6 +80,18 @@ def _set_attention(vlm: VLM, wanted: Attention, device: torch.device) -> Literal
         vlm.model.set_attn_implementation("eager")
         return "eager"
     return name
+
+
+def _choose_linear(compute: Compute, device: torch.device, *, half: bool) -> Literal["torch", "onednn"]:
+    """Whose products those of linear layers are to be; compiled layers keep torch's, which the compiler follows."""
+    possible = device.type == "cpu" and not half and not compute.compile and torch.backends.mkldnn.is_available()
+    if compute.linear == "auto":
+        return "onednn" if possible and prefers_onednn(device) else "torch"
+    if compute.linear == "onednn" and not possible:
+        raise VlasyncError(
+            "linear: got 'onednn', which multiplies in float32 on a CPU, and not in compiled layers; use 'torch'"
+        )
+    return compute.linear
 
 
 def _contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -12,16 +12,27 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from vlasync.models.products import onednn_linear, prefers_onednn
+
 _active: list[FlopCount] = []
 """Counts that are going on; no context variable, since a GPU's backward pass runs in a thread of its own."""
 
-_CPU_ATTENTION = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: torch.ops.aten._scaled_dot_product_flash_attention,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
-        torch.ops.aten._scaled_dot_product_flash_attention_backward
+
+def _linear_flops(input: torch.Tensor, weight: torch.Tensor, *_: Any, out_val: torch.Tensor, **__: Any) -> int:
+    return 2 * out_val.numel() * weight.shape[-1]
+
+
+_FORMULAS: Mapping[Any, Callable[..., int]] = {
+    **flop_registry,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
+        flop_registry[torch.ops.aten._scaled_dot_product_flash_attention]
     ),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+        flop_registry[torch.ops.aten._scaled_dot_product_flash_attention_backward]
+    ),
+    **({torch.ops.mkldnn._linear_pointwise: _linear_flops} if torch.backends.mkldnn.is_available() else {}),
 }
-"""Kernels that torch's registry lacks, and those of the same shapes that it has."""
+"""Torch's registry with a CPU's kernels that it lacks."""
 
 
 class FlopCount(TorchDispatchMode):
@@ -59,9 +70,8 @@ class FlopCount(TorchDispatchMode):
     ) -> Any:
         """Do what would have been done, and count it."""
         out = func(*args, **(kwargs or {}))
-        kernel = _CPU_ATTENTION.get(func.overloadpacket, func.overloadpacket)
-        if kernel in flop_registry:
-            self.done += flop_registry[kernel](*args, **(kwargs or {}), out_val=out)
+        if (formula := _FORMULAS.get(func.overloadpacket)) is not None:
+            self.done += formula(*args, **(kwargs or {}), out_val=out)
         return out
 
 
@@ -91,11 +101,12 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
     side = 8192 if device.type == "cuda" else 1024  # enough to fill a GPU; 20 ms of a CPU core
     # Neither zeros, for which a GPU needs less power and runs faster, nor random, which would move the generators.
     factor = torch.linspace(-1.0, 1.0, side * side, device=device).sin().view(side, side).to(dtype)
+    multiply = onednn_linear if dtype == torch.float32 and prefers_onednn(device) else torch.matmul
     seconds = []
     for _ in range(6):
         _wait(device)
         started = time.perf_counter()
-        _ = factor @ factor
+        _ = multiply(factor, factor)
         _wait(device)
         seconds.append(time.perf_counter() - started)
     return 2.0 * side**3 / min(seconds[1:])

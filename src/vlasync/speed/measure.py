@@ -37,7 +37,8 @@ class Speed:
     def print(self, console: Console) -> None:
         """Show everything as lines and a table."""
         acting, learning, compute = self.acting, self.learning, self.compute
-        words = [f"{compute.attention} attention", *(["compiled"] if compute.compile else [])]
+        words = [f"{compute.attention} attention", *(["oneDNN's products"] if compute.linear == "onednn" else [])]
+        words += ["compiled"] if compute.compile else []
         words += ["activation checkpointing"] if compute.checkpointing else []
         console.print(f"{self.device}, {self.precision}, {', '.join(words)}", highlight=False)
         console.print(
@@ -71,7 +72,7 @@ def measure_speed(vla: VLA, instruction: str, *, compute: Compute, half: bool, w
         steps: of acting; training takes a tenth of them, 3 at least.
     """
     device = next(vla.parameters()).device
-    done = set_up(vla.vlm, compute, device)
+    done = set_up(vla.vlm, compute, device, half=half)
     dtype = torch.bfloat16 if half else torch.float32
     batch = noise_batch(vla, instruction, windows=windows)
     learning = measure_learning(vla, batch, dtype=dtype, steps=max(3, steps // 10))

@@ -104,7 +104,7 @@ def train(
         vla = prepare_vla(config, windows, run)
         if not (run / "untrained").is_dir():
             save_vla(vla, run / "untrained")
-    done = set_up(vla.vlm, compute, accelerator.device)
+    done = set_up(vla.vlm, compute, accelerator.device, half=accelerator.mixed_precision == "bf16")
     if accelerator.is_main_process:
         write_text(run / "compute.json", json.dumps(asdict(done), indent=2))
         if config.without_effect:
