@@ -4,8 +4,8 @@
 
 Each kind of run is first done undisturbed, then again and again under `kill -9` at random moments of its duration,
 until so many kills have hit. A checkpoint is written every other step, so that most kills find one under way. Losses,
-step by step, and all bytes of weights and moments have to be those of the undisturbed run; of a conversion, all frames. No half
-of a checkpoint or shard may be left to fill the disk; a hidden file of a few lines may.
+step by step, and all bytes of weights and moments have to be those of the undisturbed run; of a conversion, all frames.
+No half of a checkpoint or shard may be left to fill the disk; a hidden file of a few lines may.
 """
 
 from __future__ import annotations
