@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from vlasync.testing.defect import Defect, Distortion
 from vlasync.testing.reworked import Rework, ReworkedImages
@@ -48,16 +49,14 @@ def black(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, kw_only=True)
 class Resize:
-    """To another height and width by picking the nearest pixel."""
+    """To another height and width by area means: no pixel is lost, so that images that differ stay different."""
 
     height: int
     width: int
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """`[height, width, 3]` from `[H, W', 3]`."""
-        rows = np.arange(self.height) * image.shape[0] // self.height
-        columns = np.arange(self.width) * image.shape[1] // self.width
-        return image[rows[:, None], columns]
+        return np.asarray(Image.fromarray(image).resize((self.width, self.height), Image.Resampling.BOX))
 
 
 def rework_images(
