@@ -23,7 +23,8 @@ class Compute:
 
     Attributes:
         attention: by which kernels.
-        linear: likewise, of linear layers.
+        linear: by which library a CPU multiplies in linear layers in float32; oneDNN is faster where MKL, which torch
+            takes, has no AVX-512.
         checkpointing: keep of each layer its input alone, and compute the layer again for the backward pass: a third
             more to compute, a fraction of the memory.
         compile: compile the layers with `torch.compile`, which takes minutes at the first steps.
