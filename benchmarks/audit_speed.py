@@ -49,7 +49,7 @@ class AuditSpeed:
     store: Path | None = None
     calvin: Path | None = None
     frames: int = 100_000
-    calvin_frames: int = 20_000
+    calvin_frames: int = 60_000
     workers: int = 2
     write: bool = False
 
