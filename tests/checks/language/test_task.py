@@ -177,6 +177,15 @@ def test_a_block_that_touches_down_or_falls_is_placed_and_one_that_is_held_is_no
     assert not problems(episode("place_in_slider", rows))
 
 
+@pytest.mark.parametrize(("column", "corner"), [(7, 0.034), (13, 0.028), (19, 0.044)], ids=["red", "blue", "pink"])
+def test_a_block_that_touches_the_cabinets_floor_with_a_corner_is_in_it(column: int, corner: float) -> None:
+    def moved_to(y: float) -> Episode:
+        return episode("place_in_slider", scene(**{f"c{column}": (-0.1, y)}), tcp=(0.0, y - 0.2, 0.6))
+
+    assert not problems(moved_to(0.022 - corner))
+    assert problems(moved_to(0.018 - corner))
+
+
 def test_a_block_over_another_one_is_about_to_be_stacked() -> None:
     rows = scene(c6=(0.0, 0.1), c8=(0.46, 0.52))
     assert not problems(episode("stack_block", rows))

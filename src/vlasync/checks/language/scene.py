@@ -53,8 +53,11 @@ _TABLE_BLOCK_Z = 0.46
 _CABINET_Y = 0.03
 """Blocks on the table cannot come further back (m) than the cabinet's front; those in it lie behind."""
 
-_CABINET_EDGE_Y = 0.0
-"""Blocks further back (m) touch the cabinet's floor, which begins at 0.02, with half their width."""
+_CABINET_FLOOR_Y = 0.02
+"""Where the cabinet's floor begins (m); a block that touches it is in the cabinet, however little of it."""
+
+_CORNER_M = {"red block": 0.0344, "blue block": 0.0283, "pink block": 0.0447}
+"""Distance of a block's corners from its centre, seen from above."""
 
 _DRAWER_Y = -0.14
 """Blocks that fall into the drawer leave the table at its front edge, at -0.18 m."""
@@ -153,7 +156,9 @@ def lies_on(scene: NDArray[np.float64], thing: str) -> str:
 def may_lie_in(scene: NDArray[np.float64], thing: str, place: str) -> bool:
     """Whether a block of `scene [24]` is, or is about to come to rest, in the `slider` (the cabinet) or `drawer`."""
     _, y, z = _centre(scene, thing)
-    return bool(y > _CABINET_EDGE_Y) if place == "slider" else bool(y < _DRAWER_Y or z < _TABLE_BLOCK_Z - 0.02)
+    if place == "slider":
+        return bool(y > _CABINET_FLOOR_Y - _CORNER_M[thing])
+    return bool(y < _DRAWER_Y or z < _TABLE_BLOCK_Z - 0.02)
 
 
 def is_raised(first: NDArray[np.float64], last: NDArray[np.float64], thing: str) -> bool:
