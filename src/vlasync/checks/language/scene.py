@@ -75,8 +75,8 @@ _OVER_BLOCK_M = (0.03, 0.075)
 def orientations(scene: NDArray[np.float64]) -> NDArray[np.float64]:
     """The first two rows of each block's rotation matrix in `scene [T, 24]`: `[T, 3, 2, 3]`.
 
-    Turns about the vertical depend on no more; whole rotations by SciPy took a tenth of an audit without images.
-    Extrinsic xyz angles a, b, c stand for Rz(c) Ry(b) Rx(a).
+    Turns about the vertical depend on no more, and each sentence of a dataset asks for them. Extrinsic xyz angles
+    a, b, c stand for Rz(c) Ry(b) Rx(a).
     """
     angles = np.stack([scene[:, start + 3 : start + 6] for start in _BLOCK_COLUMNS.values()], axis=1)
     (sin_a, sin_b, sin_c), (cos_a, cos_b, cos_c) = (
