@@ -53,7 +53,7 @@ def test_a_shift_moves_the_whole_image_and_repeats_its_border():
 
 def test_frames_of_a_window_share_their_shift():
     image = torch.randint(0, 256, (1, 3, 20, 20), dtype=torch.uint8).expand(24, 3, 20, 20)
-    shifted = prepare_images(image, PLAIN, shift_px=4, frames_per_shift=8).unflatten(0, (3, 8))
+    shifted = prepare_images(image, PLAIN, shift_px=4, frames_per_draw=8).unflatten(0, (3, 8))
     assert (shifted == shifted[:, :1]).all()
     assert not (shifted[0] == shifted[1]).all() or not (shifted[0] == shifted[2]).all()
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vlasync.errors import SpecMismatchError, VlasyncError
+from vlasync.models.augmentation import ColorJitter
 from vlasync.models.chunks import ChunkPrediction
 from vlasync.models.heads.lstm import LSTMHeadConfig
 from vlasync.models.losses import chunk_loss
@@ -12,6 +13,7 @@ from vlasync.models.tuning import Tuning
 from vlasync.models.vla import VLAConfig, build_vla
 
 SMALL = VLAConfig(window_size=4, chunk_size=3, head=LSTMHeadConfig(hidden=32, layers=1))
+CHANGING = (SMALL, dataclasses.replace(SMALL, shift_px={}, color_jitter=ColorJitter(0.4, 0.4, 0.4, 0.04)))
 PARTS = ("vision", "projector", "text_embedding", "decoder", "[LRN]", "state", "head")
 ADDED = ("[LRN]", "state", "head")
 
@@ -97,8 +99,9 @@ def test_one_batch_can_be_overfitted(tiny_folders, spec, make_batch):
     assert losses[-1] < 0.01 * losses[0]
 
 
-def test_training_shifts_images_and_evaluation_does_not(tiny_folders, spec, make_batch):
-    vla = build_vla(tiny_folders["smolvlm"], SMALL, spec)
+@pytest.mark.parametrize("config", CHANGING, ids=["shifts", "colours"])
+def test_training_changes_images_and_evaluation_does_not(config, tiny_folders, spec, make_batch):
+    vla = build_vla(tiny_folders["smolvlm"], config, spec)
     batch = make_batch(1, 4, 3)
     with torch.no_grad():
         vla.eval()
@@ -107,8 +110,9 @@ def test_training_shifts_images_and_evaluation_does_not(tiny_folders, spec, make
         assert not torch.equal(vla(batch).pose, vla(batch).pose)
 
 
-def test_the_frames_of_a_window_are_shifted_alike(tiny_folders, spec, make_batch):
-    vla = build_vla(tiny_folders["smolvlm"], SMALL, spec).train()
+@pytest.mark.parametrize("config", CHANGING, ids=["shifts", "colours"])
+def test_the_frames_of_a_window_change_alike(config, tiny_folders, spec, make_batch):
+    vla = build_vla(tiny_folders["smolvlm"], config, spec).train()
     batch = make_batch(2, 4, 3)
     still = {name: image[:, :1].expand_as(image) for name, image in batch.images.items()}
     seen = []

@@ -6,6 +6,7 @@ from typing import get_type_hints
 import pytest
 
 from vlasync.errors import VlasyncError
+from vlasync.models.augmentation import ColorJitter
 from vlasync.models.heads.kinds import HEADS
 from vlasync.models.history import History
 from vlasync.models.sequence import Readout
@@ -35,6 +36,7 @@ def test_every_other_option_lands_in_its_place_alone():
         actions="tcp_relative",
         history="interleaved",
         readout="pooled",
+        color_jitter=(0.4, 0.3, 0.2, 0.1),
         tuning="lora",
         lora_rank=8,
     )
@@ -46,6 +48,7 @@ def test_every_other_option_lands_in_its_place_alone():
             recipe.vla,
             history="interleaved",
             readout="pooled",
+            color_jitter=ColorJitter(brightness=0.4, contrast=0.3, saturation=0.2, hue=0.1),
             tuning=replace(recipe.vla.tuning, mode="lora", lora_rank=8),
         ),
     )

@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from vlasync.actions.normalization import Normalizer
 from vlasync.errors import CheckpointError, VlasyncError
 from vlasync.files import whole_folder
+from vlasync.models.augmentation import ColorJitter
 from vlasync.models.base import Base
 from vlasync.models.heads.kinds import head_config
 from vlasync.models.layout import PromptLayout
@@ -193,6 +194,7 @@ _NESTED: dict[str, Callable[[Any], Any]] = {
     "head": lambda raw: head_config(**{"kind": "lstm", **raw}),  # once the only kind; _missing names it
     "loss": lambda raw: LossConfig(**raw),
     "tuning": lambda raw: Tuning(**raw),
+    "color_jitter": lambda raw: ColorJitter(**raw),
     "prompt": lambda raw: None if raw is None else PromptLayout(**raw),
 }
 

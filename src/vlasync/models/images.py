@@ -11,6 +11,7 @@ from PIL import Image
 from torch.nn import functional
 from transformers.image_utils import PILImageResampling
 
+from vlasync.models.augmentation import NO_JITTER, ColorJitter, jitter_colors, shift_images
 from vlasync.spec import ImageTransform
 
 PIL_BACKEND = "pil"
@@ -63,25 +64,29 @@ def prepare_images(
     transform: ImageTransform,
     *,
     shift_px: int = 0,
-    frames_per_shift: int = 1,
+    color_jitter: ColorJitter = NO_JITTER,
+    frames_per_draw: int = 1,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """Shift at random, resize with antialiasing, scale to 0..1 and normalise.
+    """Shift at random, resize with antialiasing, change colours at random, scale to 0..1 and normalise.
 
     Args:
         images: `[N, 3, H, W']` uint8.
         transform: what the vision tower expects.
         shift_px: largest shift along each axis, in pixels of `images`; 0 leaves them where they are.
-        frames_per_shift: this many consecutive images share one shift, as the frames of a window from one camera do.
-        generator: source of the shifts, on the device of `images`.
+        color_jitter: how far colours change.
+        frames_per_draw: this many consecutive images change alike, as the frames of a window from one camera do.
+        generator: source of what is random, on the device of `images`.
 
     Returns:
         `[N, 3, h, w]` float32.
     """
     if shift_px:
-        images = _shift(images, shift_px, frames_per_shift, generator)
+        images = shift_images(images, shift_px, frames_per_draw, generator)
     size = (transform.height, transform.width)
     pixels = images.float() if images.shape[-2:] == size else _resize(images, transform)
+    if color_jitter:
+        pixels = jitter_colors(pixels, color_jitter, frames_per_draw, generator)
     mean = torch.tensor(transform.mean, device=images.device).view(3, 1, 1)
     std = torch.tensor(transform.std, device=images.device).view(3, 1, 1)
     return pixels.sub_(255.0 * mean).div_(255.0 * std)  # (pixels / 255 - mean) / std
@@ -119,17 +124,3 @@ def _per_channel(value: float | Sequence[float]) -> tuple[float, float, float]:
     """A processor's mean or std, which may be one number for all channels, as (r, g, b)."""
     red, green, blue = [value] * 3 if isinstance(value, int | float) else value
     return float(red), float(green), float(blue)
-
-
-def _shift(images: torch.Tensor, limit: int, repeat: int, generator: torch.Generator | None) -> torch.Tensor:
-    """Random shift with replicated borders (Yarats et al., Image Augmentation Is All You Need, 2020).
-
-    Padding by replication and cropping at an offset reads source pixel `clamp(i + offset)`, so one gather does both.
-    """
-    count, channels, height, width = images.shape
-    groups = images.reshape(count // repeat, repeat * channels, height * width)
-    offsets = torch.randint(-limit, limit + 1, (2, len(groups), 1), generator=generator, device=images.device)
-    rows = (torch.arange(height, device=images.device) + offsets[0]).clamp_(0, height - 1)  # [N / repeat, H]
-    columns = (torch.arange(width, device=images.device) + offsets[1]).clamp_(0, width - 1)  # [N / repeat, W']
-    index = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).flatten(1)  # [N / repeat, H * W']
-    return groups.gather(2, index.unsqueeze(1).expand_as(groups)).view_as(images)

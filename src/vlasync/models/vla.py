@@ -12,6 +12,7 @@ from torch.profiler import record_function
 
 from vlasync.actions.normalization import Normalizer
 from vlasync.errors import SpecMismatchError, VlasyncError
+from vlasync.models.augmentation import NO_JITTER, ColorJitter
 from vlasync.models.chunks import ChunkPrediction, ChunkTarget
 from vlasync.models.heads.head import HeadConfig, HeadShape, PolicyHead, Stream
 from vlasync.models.heads.lstm import LSTMHeadConfig
@@ -43,6 +44,7 @@ class VLAConfig:
         use_state: give the robot's state as a token before [LRN].
         image_size: height and width in px of the images, for a VLM that takes any size; see `VLM`.
         shift_px: camera -> largest random shift in training, in pixels of the recorded images; one shift per window.
+        color_jitter: how far colours change at random in training, camera by camera; one change per window.
         history: who looks back on the window; see `History`.
         readout: what becomes the action embeddings of a frame; see `Readout`.
         head: which policy head, and its size.
@@ -58,6 +60,7 @@ class VLAConfig:
     use_state: bool = True
     image_size: tuple[int, int] | None = None
     shift_px: Mapping[str, int] = field(default_factory=lambda: {"static": 10, "gripper": 4})
+    color_jitter: ColorJitter = NO_JITTER
     history: History = "policy_head"
     readout: Readout = "lrn"
     head: HeadConfig = field(default_factory=LSTMHeadConfig)
@@ -151,7 +154,7 @@ class VLA(nn.Module):
         state: torch.Tensor,
         sentences: Sequence[str],
         *,
-        frames_per_shift: int = 1,
+        frames_per_draw: int = 1,
     ) -> torch.Tensor:
         """Action embeddings of the frames that stand in N rows, T in each; T is 1 unless history is interleaved.
 
@@ -159,12 +162,12 @@ class VLA(nn.Module):
             images: camera name -> `[N * T, 3, H, W']` uint8.
             state: `[N * T, S]` float32.
             sentences: N instructions.
-            frames_per_shift: consecutive frames that share a random shift (in training mode).
+            frames_per_draw: consecutive frames that share a random shift (in training mode).
 
         Returns:
             `[N * T, n, D]` hidden states of the VLM at [LRN], or pooled.
         """
-        return self.tokens.embed(sentences, self._pixels(images, frames_per_shift), state)
+        return self.tokens.embed(sentences, self._pixels(images, frames_per_draw), state)
 
     def embed_windows(
         self, images: Mapping[str, torch.Tensor], state: torch.Tensor, sentences: Sequence[str]
@@ -185,7 +188,7 @@ class VLA(nn.Module):
             {name: images[name].flatten(0, 1) for name in self.config.cameras},
             state.flatten(0, 1),
             [sentence for sentence in sentences for _ in range(per_row)],
-            frames_per_shift=window,
+            frames_per_draw=window,
         )
         return embeddings.unflatten(0, (rows, window))
 
@@ -246,7 +249,7 @@ class VLA(nn.Module):
     def _embed(self, batch: Batch) -> torch.Tensor:
         return self.embed_windows(batch.images, batch.state, batch.sentences)
 
-    def _pixels(self, images: Mapping[str, torch.Tensor], frames_per_shift: int) -> torch.Tensor:
+    def _pixels(self, images: Mapping[str, torch.Tensor], frames_per_draw: int) -> torch.Tensor:
         """`[N, I, 3, h, w]` as the VLM wants them, cameras in the order of the prompt; arguments as for `embed`."""
         with record_function(_IMAGES):
             prepared = [
@@ -254,7 +257,8 @@ class VLA(nn.Module):
                     images[name],
                     self._image_transform,
                     shift_px=self.config.shift_px.get(name, 0) if self.training else 0,
-                    frames_per_shift=frames_per_shift,
+                    color_jitter=self.config.color_jitter if self.training else NO_JITTER,
+                    frames_per_draw=frames_per_draw,
                 )
                 for name in self.config.cameras
             ]

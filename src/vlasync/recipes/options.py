@@ -69,13 +69,15 @@ class TrainOptions(TuningOptions):
     Attributes:
         steps: optimiser steps.
         batch_size: windows per process.
-        seed: of weights, order, shifts and dropout.
+        seed: of weights, order, changes of images and dropout.
         actions: representation that the model learns; demonstrations are converted to it, and evaluation converts back
             to what the robot wants.
         head: policy head: fc, lstm, gpt, discrete, flow, or one that an installed package brings.
         cameras: image streams, in the order of the prompt; another robot has other ones than CALVIN's two.
         history: who looks back: the policy head over a window, the VLM over its frames in one sequence, or nobody.
         readout: what becomes the action embeddings: hidden states at [LRN], or those of all tokens of a frame, pooled.
+        color_jitter: how far brightness, contrast, saturation and hue change at random in training, as torchvision's
+            ColorJitter counts; `0.4 0.4 0.4 0.04` helps a policy that is to drive where it has not been.
         compute: how the VLM is computed, which is no part of the recipe: a run may go on in another way.
     """
 
@@ -87,4 +89,5 @@ class TrainOptions(TuningOptions):
     cameras: tuple[str, ...] | None = None
     history: Literal["policy_head", "interleaved", "one_step"] | None = None
     readout: Literal["lrn", "pooled"] | None = None
+    color_jitter: tuple[float, float, float, float] | None = None
     compute: Annotated[Compute, tyro.conf.arg(name="")] = BY_DEVICE

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from vlasync.errors import VlasyncError
+from vlasync.models.augmentation import ColorJitter
 from vlasync.models.heads.kinds import head_config
 from vlasync.models.tuning import Tuning
 from vlasync.recipes import demo, laptop, reference
@@ -42,6 +43,7 @@ def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
         VlasyncError: no head has this name, or an option has no effect.
     """
     vla = config.vla
+    jitter = None if options.color_jitter is None else ColorJitter(*options.color_jitter)
     head = vla.head if options.head in (None, vla.head.kind) else head_config(options.head)
     return replace(
         config,
@@ -49,7 +51,7 @@ def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
             vla,
             head=head,
             tuning=tuned(vla.tuning, options),
-            **_given(cameras=options.cameras, history=options.history, readout=options.readout),
+            **_given(cameras=options.cameras, history=options.history, readout=options.readout, color_jitter=jitter),
         ),
         training=replace(
             config.training,
