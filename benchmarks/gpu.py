@@ -108,7 +108,7 @@ def main(
     tuning: Literal["full", "lora"] = "full",
     batch: int = 8,
     steps: int = 200,
-    checkpointing: bool = False,
+    checkpointing: int = 0,
     compile: bool = False,
     write: bool = False,
 ) -> None:
@@ -119,7 +119,7 @@ def main(
         tuning: all weights, or low-rank updates.
         batch: windows of 8 frames in a training step.
         steps: of acting.
-        checkpointing: keep no activations within layers.
+        checkpointing: keep no activations within every n-th layer.
         compile: compile the layers.
         write: append a line to RESULTS.md.
     """

@@ -6,9 +6,9 @@ A Kosmos-2 of random weights, one static camera, an LSTM head, windows of 8 fram
 side runs in fp32 and in bf16, each of these in a process of its own under the interpreter of its project, and the
 rounds go from one to the next, so that whatever else a machine does meets all alike. A training step is loss, gradients
 and AdamW; a control step goes from the camera's pixels to the chunk of actions. vlasync computes as `vlasync train`
-does, and trains with `--checkpointing` as well. RoboVLMs wants transformers 4.44 with its own
-`tools/modeling_kosmos2.py` in the place of that of transformers, einops and Pillow. Its model is its own, built from
-its own config; what its packages import beside it is left out.
+does, and trains with `--checkpointing` as well, of every second layer and of all. RoboVLMs wants transformers 4.44 with
+its own `tools/modeling_kosmos2.py` in the place of that of transformers, einops and Pillow. Its model is its own, built
+from its own config; what its packages import beside it is left out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ from figures import keep
 from peer_side import CHUNK, REPLY, SENTENCE, WINDOW
 from vlasync.speed.acting import percentiles
 
-THEIRS, OURS, REPEATING = "robovlms", "vlasync", "vlasync --checkpointing"
+THEIRS = "robovlms"
+OURS = {"vlasync": 0, "vlasync --checkpointing 2": 2, "vlasync --checkpointing 1": 1}
+"""Our sides: name -> `Compute.checkpointing`."""
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -229,16 +231,15 @@ def main(
         write: append a line to RESULTS.md.
     """
     here = Path(__file__).parent
-    pythons = {THEIRS: str(robovlms_python), OURS: sys.executable}
     with tempfile.TemporaryDirectory() as folder:
         write_model(Path(folder), SIZES[size])
-        commands = {
-            (side, precision): [python, str(here / f"peer_side_{side}.py"), folder, precision, clock]
-            for side, python in pythons.items()
-            for precision in PRECISIONS
-        }
+        theirs = [str(robovlms_python), str(here / "peer_side_robovlms.py")]
+        ours = [sys.executable, str(here / "peer_side_vlasync.py")]
+        commands: dict[tuple[str, str], Sequence[str]] = {}
         for precision in PRECISIONS:
-            commands[REPEATING, precision] = [*commands[OURS, precision], "--checkpointing"]
+            commands[THEIRS, precision] = [*theirs, folder, precision, clock]
+            for side, checkpointing in OURS.items():
+                commands[side, precision] = [*ours, folder, precision, clock, str(checkpointing)]
         found = measure(commands, robovlms.absolute(), rounds=rounds, acts=acts, threads=threads)
     table = Table("", "training step, ms", "control step p50, ms", "p99, ms", "p99 / p50", "memory in training, MiB")
     for (side, precision), taken in found.items():
@@ -253,12 +254,10 @@ def main(
         keep("peer_robovlms", f"{size}, {threads} threads, {clock} clock: {'; '.join(lines)}")
 
 
-_PAIRS = (
-    ((THEIRS, "fp32"), (OURS, "fp32")),
-    ((THEIRS, "bf16"), (OURS, "bf16")),
-    ((THEIRS, "fp32"), (OURS, "bf16")),
-    ((THEIRS, "fp32"), (REPEATING, "fp32")),
-    ((THEIRS, "bf16"), (REPEATING, "bf16")),
+_PAIRS = tuple(
+    ((THEIRS, theirs), (side, ours))
+    for side in OURS
+    for theirs, ours in (("fp32", "fp32"), ("bf16", "bf16"), ("fp32", "bf16"))
 )
 
 

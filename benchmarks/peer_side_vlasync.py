@@ -1,6 +1,6 @@
 """The side of vlasync in `peer_robovlms.py`: the same config, the same prompt, the same policy head.
 
-python peer_side_vlasync.py FOLDER PRECISION CLOCK [--checkpointing]
+python peer_side_vlasync.py FOLDER PRECISION CLOCK CHECKPOINTING
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vlasync.speed.acting import noise_frames
 from vlasync.speed.learning import noise_batch
 
 
-def main(folder: Path, precision: str, clock: str, *, checkpointing: bool) -> None:
+def main(folder: Path, precision: str, clock: str, *, checkpointing: int) -> None:
     """Build a VLA that trains, and one that acts when it is asked to, and answer."""
     before = resident_bytes()
     settings, half, cpu = read_settings(folder / "config.json"), precision == "bf16", torch.device("cpu")
@@ -52,4 +52,4 @@ def main(folder: Path, precision: str, clock: str, *, checkpointing: bool) -> No
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], checkpointing="--checkpointing" in sys.argv)
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], checkpointing=int(sys.argv[4]))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from vlasync.errors import VlasyncError
 from vlasync.models.compute import Compute
 from vlasync.models.computing import set_up
 from vlasync.models.flops import FlopCount, peak_flops
@@ -65,11 +66,20 @@ def test_counting_changes_no_bit_of_a_gradient(vla, make_batch):
 def test_what_checkpointing_repeats_is_told_apart(vla, make_batch):
     batch = make_batch(2, 2, 3)
     plain, expected = gradients(vla, batch)
-    set_up(vla.vlm, Compute(checkpointing=True), CPU, half=True)
-    repeated, found = gradients(vla, batch)
-    assert repeated.done > plain.done
-    assert repeated.needed == plain.needed == plain.done
-    assert all(torch.equal(found[name], gradient) for name, gradient in expected.items())
+    done = [plain.done]
+    for every in (2, 1):
+        set_up(vla.vlm, Compute(checkpointing=every), CPU, half=True)
+        repeated, found = gradients(vla, batch)
+        done.append(repeated.done)
+        assert repeated.needed == plain.needed == plain.done
+        assert all(torch.equal(found[name], gradient) for name, gradient in expected.items())
+    none, half, all_layers = done
+    assert none < half < all_layers
+
+
+def test_a_negative_share_of_repeated_layers_is_refused():
+    with pytest.raises(VlasyncError, match="checkpointing: got -1"):
+        Compute(checkpointing=-1)
 
 
 def test_a_device_does_some_operations_in_a_second_and_they_leave_the_generator_alone():

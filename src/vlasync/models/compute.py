@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from vlasync.errors import VlasyncError
+
 Attention = Literal["auto", "eager", "sdpa"]
 """eager: matrix products and a softmax. sdpa: torch's fused attention. auto: sdpa, but eager where a CPU computes in
 bfloat16, whose fused gradients take twice the time."""
@@ -25,15 +27,19 @@ class Compute:
         attention: by which kernels.
         linear: by which library a CPU multiplies in linear layers in float32; oneDNN is faster where MKL, which torch
             takes, has no AVX-512.
-        checkpointing: keep of each layer its input alone, and compute the layer again for the backward pass: a third
-            more to compute, a fraction of the memory.
+        checkpointing: keep of every n-th layer its input alone, and compute the layer again for the backward pass: with
+            1 a third more to compute for a fraction of the memory, with 2 half of either, with 0 nothing.
         compile: compile the layers with `torch.compile`, which takes minutes at the first steps.
     """
 
     attention: Attention = "auto"
     linear: Linear = "auto"
-    checkpointing: bool = False
+    checkpointing: int = 0
     compile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.checkpointing < 0:
+            raise VlasyncError(f"checkpointing: got {self.checkpointing}; expected 0, or n to repeat every n-th layer")
 
 
 BY_DEVICE = Compute()

@@ -43,7 +43,8 @@ def set_up(vlm: VLM, compute: Compute, device: torch.device, *, half: bool) -> C
     if compute.checkpointing:
         if not vlm.model.supports_gradient_checkpointing:
             raise VlasyncError(f"{_family(vlm)} has no activation checkpointing in transformers; train without it")
-        vlm.model.activation_checkpointing_enable({"use_reentrant": False, "context_fn": _contexts})
+        how = {"use_reentrant": False, "context_fn": _contexts}
+        vlm.model.activation_checkpointing_enable(how, every_n_layers=compute.checkpointing)
     if compute.compile:
         # Layer by layer: all layers of a kind share one compilation, and what differs from call to call stays outside.
         for layer in vlm.model.modules():

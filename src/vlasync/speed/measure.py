@@ -39,7 +39,7 @@ class Speed:
         acting, learning, compute = self.acting, self.learning, self.compute
         words = [f"{compute.attention} attention", *(["oneDNN's products"] if compute.linear == "onednn" else [])]
         words += ["compiled"] if compute.compile else []
-        words += ["activation checkpointing"] if compute.checkpointing else []
+        words += [f"activation checkpointing {compute.checkpointing}"] if compute.checkpointing else []
         console.print(f"{self.device}, {self.precision}, {', '.join(words)}", highlight=False)
         console.print(
             f"acting: p50 {acting.p50:.1f} ms, p95 {acting.p95:.1f} ms, p99 {acting.p99:.1f} ms over {acting.steps} "
