@@ -15,7 +15,7 @@ from peer_side import BATCH, SENTENCE, arithmetic, optimizer_of, resident_bytes,
 from vlasync.compat.robovlms.build import build_policy
 from vlasync.compat.robovlms.settings import read_settings
 from vlasync.models.compute import Compute
-from vlasync.models.computing import halve_weights, set_up
+from vlasync.models.kernels import halve_weights, set_up
 from vlasync.policy import Policy
 from vlasync.speed.acting import noise_frames
 from vlasync.speed.learning import noise_batch

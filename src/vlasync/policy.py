@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from vlasync.errors import VlasyncError
 from vlasync.models.chunks import ChunkPrediction
 from vlasync.models.compute import BY_DEVICE, Compute
-from vlasync.models.computing import halve_weights, has_half_weights, set_up
 from vlasync.models.folder import load_vla
 from vlasync.models.heads.head import Stream
+from vlasync.models.kernels import halve_weights, has_half_weights, set_up
 from vlasync.models.vla import VLA
 from vlasync.runs import latest_checkpoint
 from vlasync.spec import SyncSpec

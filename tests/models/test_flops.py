@@ -5,8 +5,8 @@ import torch
 
 from vlasync.errors import VlasyncError
 from vlasync.models.compute import Compute
-from vlasync.models.computing import set_up
 from vlasync.models.flops import FlopCount, peak_flops
+from vlasync.models.kernels import set_up
 from vlasync.models.products import OneDNNLinear
 from vlasync.models.vla import VLA, VLAConfig, build_vla
 

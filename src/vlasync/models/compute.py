@@ -1,7 +1,7 @@
 """How a VLM is computed: by which attention, with which activations kept, compiled or not.
 
 All of it changes speed and memory, and of the numbers nothing but their rounding. The record stands apart from what
-follows it (`computing.py`), so that the help of a command that takes it does not wait for torch.
+follows it (`kernels.py`), so that the help of a command that takes it does not wait for torch.
 """
 
 from __future__ import annotations

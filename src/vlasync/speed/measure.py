@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from vlasync.models.compute import Compute
-from vlasync.models.computing import halve_weights, set_up
+from vlasync.models.kernels import halve_weights, set_up
 from vlasync.models.vla import VLA
 from vlasync.policy import Policy
 from vlasync.speed.acting import ActingSpeed, measure_acting

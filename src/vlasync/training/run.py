@@ -14,8 +14,8 @@ from vlasync.data.windows import Windows
 from vlasync.errors import CheckpointError
 from vlasync.files import whole_folder, write_text
 from vlasync.models.compute import BY_DEVICE, Compute
-from vlasync.models.computing import set_up
 from vlasync.models.folder import save_vla
+from vlasync.models.kernels import set_up
 from vlasync.models.parts import parts_table, trainable_table
 from vlasync.models.tiny import Family, TinySize, build_tiny_vlm
 from vlasync.models.vla import VLA, VLAConfig, build_vla

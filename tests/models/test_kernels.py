@@ -6,7 +6,7 @@ import torch
 from vlasync.errors import VlasyncError
 from vlasync.models import products
 from vlasync.models.compute import Compute
-from vlasync.models.computing import halve_weights, has_half_weights, set_up
+from vlasync.models.kernels import halve_weights, has_half_weights, set_up
 from vlasync.models.vla import VLAConfig, build_vla
 
 CPU = torch.device("cpu")
