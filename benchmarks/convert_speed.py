@@ -1,9 +1,11 @@
 """How fast datasets are converted, in frames per second of CPU time.
 
     python benchmarks/convert_speed.py [STORE]
+    python benchmarks/convert_speed.py --calvin ../shared/data/calvin_sample/training [--write]
 
 Takes a training store, or records a small one of the play table (two cameras of 64 px), and converts it from layout to
-layout in one process. CPU time counts what the conversion itself takes, whoever else uses the machine.
+layout in one process. CPU time counts what the conversion itself takes, whoever else uses the machine. With a CALVIN
+split, repeated by links to 20,000 frames, it converts that instead, by two processes and by the clock on the wall.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from pathlib import Path
 
 import tyro
 
+from audit_speed import repeated_split
+from figures import keep
 from vlasync.data.convert import Conversion, convert
 from vlasync.data.layouts import Layout, VideoCoding
 from vlasync.data.store import Store
@@ -27,8 +31,44 @@ def measure(source: Path, target: Path, to: Layout, video: VideoCoding | None = 
     return time.process_time() - started
 
 
-def main(store: tyro.conf.Positional[Path | None] = None) -> None:
-    """Convert and print a table."""
+def calvin_frames_per_second(split: Path, *, frames: int, workers: int) -> float:
+    """Frames of a CALVIN split that become a store each second, all processes together."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source = repeated_split(split, frames, Path(scratch) / "calvin")
+        started = time.perf_counter()
+        convert(Conversion(source=source, target=Path(scratch) / "store", to="store", workers=workers))
+        return Store.open(Path(scratch) / "store").num_frames / (time.perf_counter() - started)
+
+
+def main(
+    store: tyro.conf.Positional[Path | None] = None,
+    *,
+    calvin: Path | None = None,
+    frames: int = 20_000,
+    workers: int = 2,
+    write: bool = False,
+) -> None:
+    """Convert and print.
+
+    Args:
+        store: converted from layout to layout.
+        calvin: a split to be converted to a store instead.
+        frames: least number of frames of the split.
+        workers: processes that convert it.
+        write: append a line on it to RESULTS.md.
+    """
+    if calvin is None:
+        from_layout_to_layout(store)
+        return
+    speed = calvin_frames_per_second(calvin, frames=frames, workers=workers)
+    line = f"CALVIN -> store: {speed:.0f} frames/s of a split of {frames:,} frames and more, {workers} processes"
+    print(line)
+    if write:
+        keep("convert_speed", line)
+
+
+def from_layout_to_layout(store: Path | None) -> None:
+    """Convert a store, or a small recording of the play table, each way, and print what each took."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if store is None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import budget
+import convert_speed
 import gpu
 import peer_robovlms as peer
 import text_sharing
@@ -50,3 +51,12 @@ def test_only_what_stands_between_the_pages_marks_is_replaced():
     text = budget.written(page, "| table |", "a device")
     assert text == "before\n<!-- budget -->\na device\n\n| table |\n<!-- end of budget -->\nafter\n"
     assert budget.written(text, "| table |", "a device") == text
+
+
+def test_a_split_that_is_too_short_is_repeated_and_converted_whole(shared_data, monkeypatch):
+    seen = []
+    opened = convert_speed.Store.open
+    monkeypatch.setattr(convert_speed.Store, "open", lambda folder: seen.append(opened(folder)) or seen[0])
+    split = shared_data / "calvin_sample" / "validation"
+    assert convert_speed.calvin_frames_per_second(split, frames=500, workers=1) > 0
+    assert seen[0].num_frames >= 500
