@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from figures import keep
+from sections import write_section
 from vlasync.envs.playtable import PlayTable
 from vlasync.evaluation.report import percent
 from vlasync.evaluation.results import TaskResult
@@ -31,6 +32,8 @@ from vlasync.types import ActionChunk, Observation
 
 KINDS = ("first", "open_loop:2", "open_loop:3", "open_loop:5", "ensemble", "ensemble:0.5")
 SEED = 1_000_003
+HEADINGS = ("execution", "solved", "steps", "ms per step", "slowest of 20, ms")
+PAGE = Path(__file__).parents[1] / "docs" / "calvin.md"
 
 
 class TimedPolicy:
@@ -97,20 +100,21 @@ def main(
     kinds: tuple[str, ...] = KINDS,
     write: bool = False,
 ) -> None:
-    """Measure every kind on a run; `--write` appends a dated line to RESULTS.md."""
+    """Measure every kind on a run; `--write` puts the table into docs/calvin.md and a dated line into RESULTS.md."""
     torch.set_num_threads(1)
     policy = Policy.load(run)
     env = PlayTable(cameras=policy.spec.cameras)
     tasks = tasks or recorded_tasks(run)
-    table = Table("execution", "solved", "steps", "ms per step", "slowest of 20, ms")
-    words = []
-    for kind in kinds:
-        row = measure(policy, env, Execution.parse(kind), tasks, trials)
+    rows = [measure(policy, env, Execution.parse(kind), tasks, trials) for kind in kinds]
+    table = Table(*HEADINGS)
+    for row in rows:
         table.add_row(*row.cells())
-        words.append(f"{row.execution} {percent(row.solved.rate)}, {row.mean_ms:.1f} / {row.slow_ms:.1f}")
     Console().print(table)
     if write:
-        what = f"{len(tasks)} tasks, {trials} trials each, memory of {policy.memory} frames"
+        what = f"{len(tasks)} tasks, {trials} starts each, memory of {policy.memory} frames, one CPU thread"
+        lines = (HEADINGS, ("---",) * len(HEADINGS), *(row.cells() for row in rows))
+        write_section(PAGE, "execution", f"{what}:\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+        words = (f"{row.execution} {percent(row.solved.rate)}, {row.mean_ms:.1f} / {row.slow_ms:.1f}" for row in rows)
         keep("execution", f"success, ms per step / slowest of 20 ({what}): {'; '.join(words)}")
 
 
