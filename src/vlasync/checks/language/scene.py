@@ -56,8 +56,8 @@ _CABINET_Y = 0.03
 _CABINET_FLOOR_Y = 0.02
 """Where the cabinet's floor begins (m); a block that touches it is in the cabinet, however little of it."""
 
-_CORNER_M = {"red block": 0.0344, "blue block": 0.0283, "pink block": 0.0447}
-"""Distance of a block's corners from its centre, seen from above."""
+_CORNER_M = 0.045
+"""Distance of the longest block's corners from its centre, seen from above; which one it is changes with the scene."""
 
 _DRAWER_Y = -0.14
 """Blocks that fall into the drawer leave the table at its front edge, at -0.18 m."""
@@ -157,7 +157,7 @@ def may_lie_in(scene: NDArray[np.float64], thing: str, place: str) -> bool:
     """Whether a block of `scene [24]` is, or is about to come to rest, in the `slider` (the cabinet) or `drawer`."""
     _, y, z = _centre(scene, thing)
     if place == "slider":
-        return bool(y > _CABINET_FLOOR_Y - _CORNER_M[thing])
+        return bool(y > _CABINET_FLOOR_Y - _CORNER_M)
     return bool(y < _DRAWER_Y or z < _TABLE_BLOCK_Z - 0.02)
 
 

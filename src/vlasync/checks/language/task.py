@@ -242,7 +242,7 @@ def _could_be_there(aim: _Aim, stretch: _Stretch) -> bool:
     first, last = stretch.scene[0], stretch.scene[-1]
     if aim.begins == "stack":
         return is_stacked(first)
-    if aim.begins and lies_on(first, aim.things[0]) not in ("", aim.begins):
+    if aim.begins and not _may_begin(first, aim.things[0], aim.begins):
         return False
     moved = [thing for thing in aim.things if _largest(stretch.around, (thing,)) >= DONE]
     ends = (last, stretch.whole[-1])
@@ -257,6 +257,11 @@ def _could_be_there(aim: _Aim, stretch: _Stretch) -> bool:
     held = [thing for thing in moved if apart[thing][0] < NEAR_M]
     carried = [thing for thing in held if not (lies_on(first, thing) or lies_on(last, thing))]
     return bool(carried) or (arrived and not any(thing in held for thing in raised))
+
+
+def _may_begin(scene: NDArray[np.float64], thing: str, place: str) -> bool:
+    """Whether a block of `scene [24]` lies in a place, or in none; one at the cabinet's rim, in both."""
+    return lies_on(scene, thing) in ("", place) or (place == "slider" and may_lie_in(scene, thing, place))
 
 
 def _other_thing(aim: _Aim, stretch: _Stretch) -> str | None:
