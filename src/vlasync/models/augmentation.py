@@ -37,7 +37,7 @@ class ColorJitter:
 
 
 NO_JITTER = ColorJitter()
-
+"""Colours stay as they were recorded."""
 
 _LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601), as torchvision's and PIL's grey images have them."""
