@@ -39,14 +39,13 @@ def test_every_part_takes_time_and_an_acting_step_has_no_gradients(speed):
 
 def test_what_takes_longer_shows_in_its_own_part_and_in_its_gradients(vla, speed, monkeypatch):
     decoder = vla.vlm.model.text_model
-    monkeypatch.setitem(decoder._modules, "layers", torch.nn.ModuleList([*decoder.layers, *[decoder.layers[0]] * 6]))
+    monkeypatch.setitem(decoder._modules, "layers", torch.nn.ModuleList([*decoder.layers, *[decoder.layers[0]] * 30]))
     monkeypatch.setattr(decoder.config, "num_hidden_layers", len(decoder.layers))
     step = training_step(vla.train(), noise_batch(vla, SENTENCE, windows=2), dtype=torch.float32)
     step()
     parts = budget_of(vla, step, repeats=2)
-    for part in ("decoder", "decoder backward"):
-        share, before = (found[part] / sum(found.values()) for found in (parts, speed.learning.parts))
-        assert share > before
+    for part in ("decoder", "decoder backward"):  # many layers, as other work on the machine adds some milliseconds
+        assert parts[part] > speed.learning.parts[part]
 
 
 def test_it_is_shown_with_device_and_precision(speed):
