@@ -162,7 +162,7 @@ class VLA(nn.Module):
             images: camera name -> `[N * T, 3, H, W']` uint8.
             state: `[N * T, S]` float32.
             sentences: N instructions.
-            frames_per_draw: consecutive frames that share a random shift (in training mode).
+            frames_per_draw: consecutive frames whose images change alike (in training mode).
 
         Returns:
             `[N * T, n, D]` hidden states of the VLM at [LRN], or pooled.

@@ -3,7 +3,7 @@
 The demo's sizes, with two differences that its tasks decided. A batch is 96 frames from anywhere, each a window of its
 own: neighbouring frames of a demonstration are much alike, and blocks, which may lie anywhere, are only found by a
 policy that has seen them at many places. So the head needs no memory. And the loss is L1, whose smallest errors pull as
-strongly as its largest; the gripper's weight grows with it. `docs/calvin.md` has what either brought.
+strongly as its largest, which alone changed little; the gripper's weight grows with it. Figures: `docs/calvin.md`.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class TrainOptions(TuningOptions):
         history: who looks back: the policy head over a window, the VLM over its frames in one sequence, or nobody.
         readout: what becomes the action embeddings: hidden states at [LRN], or those of all tokens of a frame, pooled.
         color_jitter: how far brightness, contrast, saturation and hue change at random in training, as torchvision's
-            ColorJitter counts; `0.4 0.4 0.4 0.04` helps a policy that is to drive where it has not been.
+            ColorJitter counts, as `0.3 0.3 0.3 0.03`; for a policy that is to drive under other light or colours.
         compute: how the VLM is computed, which is no part of the recipe: a run may go on in another way.
     """
 
