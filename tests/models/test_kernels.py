@@ -5,6 +5,7 @@ import torch
 
 from vlasync.errors import VlasyncError
 from vlasync.models import products
+from vlasync.models.activations import QuickGELU, use_silu
 from vlasync.models.compute import Compute
 from vlasync.models.kernels import halve_weights, has_half_weights, set_up
 from vlasync.models.vla import VLAConfig, build_vla
@@ -22,6 +23,7 @@ def test_fused_attention_reads_what_plain_attention_reads(tiny_folder, spec, mak
 
 def test_plain_attention_is_a_cpus_own_choice_in_bf16(tiny_folder, spec, make_batch):
     vla, batch = build_vla(tiny_folder, CONFIG, spec).eval(), make_batch(2, 2, 3)
+    use_silu(vla.vlm.model)  # set_up does so, too; what is left to differ is attention
     plain = vla(batch).pose
     assert set_up(vla.vlm, Compute(), CPU, half=True) == Compute(attention="eager", linear="torch")
     assert torch.equal(vla(batch).pose, plain)
@@ -59,6 +61,14 @@ def test_gradients_are_the_same_by_onednn(tiny_folder, spec, make_batch, monkeyp
         found.append([weight.grad for weight in vla.parameters()])
     for plain, onednn in zip(*found, strict=True):
         torch.testing.assert_close(onednn, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_clips_activation_is_a_silu(tiny_folders, spec, make_batch):
+    vla, batch = build_vla(tiny_folders["kosmos2"], CONFIG, spec).eval(), make_batch(2, 2, 3)
+    plain = vla(batch).pose
+    set_up(vla.vlm, Compute(attention="eager", linear="torch"), CPU, half=False)
+    assert any(isinstance(layer, QuickGELU) for layer in vla.vlm.modules())
+    torch.testing.assert_close(vla(batch).pose, plain, rtol=1e-4, atol=1e-5)
 
 
 def test_an_attention_that_a_family_lacks_is_an_error_unless_it_was_to_choose(tiny_folders, spec, monkeypatch):

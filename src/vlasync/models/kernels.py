@@ -11,6 +11,7 @@ from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vlasync.errors import VlasyncError
+from vlasync.models.activations import use_silu
 from vlasync.models.allocation import keep_freed_memory
 from vlasync.models.compute import Attention, Compute
 from vlasync.models.flops import recomputing
@@ -40,6 +41,7 @@ def set_up(vlm: VLM, compute: Compute, device: torch.device, *, half: bool) -> C
     linear = _choose_linear(compute, device, half=half)
     if linear == "onednn":
         use_onednn(vlm.model)
+    use_silu(vlm.model)
     if compute.checkpointing:
         if not vlm.model.supports_gradient_checkpointing:
             raise VlasyncError(f"{_family(vlm)} has no activation checkpointing in transformers; train without it")
