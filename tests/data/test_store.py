@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_episodes_come_back_as_written_over_several_shards(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "COPY_FRAMES", 3)  # so that an episode is copied in several pieces
+    monkeypatch.setattr(shards, "FRAMES_IN_TURN", 3)  # so that an episode is written in several pieces
     episodes = [make_episode("open", 7), make_episode("close", 4), make_episode("lift", 9)]
     write_shard(store, "0001", episodes[2:])
     write_shard(store, "0000", episodes[:2])
@@ -89,7 +89,7 @@ def test_a_full_disk_leaves_no_shard(store: Path, monkeypatch: pytest.MonkeyPatc
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(shards, "_channels_first", full)
+    monkeypatch.setattr(shards, "_write_images", full)
     with pytest.raises(DatasetError, match="No space left on device"):
         write_shard(store, "0000", [make_episode("open", 5)])
     assert list((store / "shards").iterdir()) == []

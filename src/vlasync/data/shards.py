@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -19,8 +20,11 @@ from vlasync.errors import DatasetError
 from vlasync.spec import Camera, SyncSpec
 from vlasync.types import Episode, ImageStream
 
-COPY_FRAMES = 256
-"""Frames of one camera that are held in memory while a shard is written (31 MB at 200 x 200 px)."""
+FRAMES_IN_TURN = 32
+"""Frames of one camera that are written before those of the next: as many as CALVIN's reader keeps open."""
+
+AddImages = Callable[[NDArray[np.uint8]], object]
+"""Writes the next images `[n, H, W', 3]` of a camera."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,30 +71,47 @@ def write_arrays(folder: Path, spec: SyncSpec, episodes: Sequence[Episode], codi
     low_dimensional("scene", "<f8", lambda episode: episode.scene)
     low_dimensional("frame_index", "<i8", lambda episode: episode.frame_index)
     low_dimensional("timestamps", "<f8", lambda episode: episode.timestamps)
-    for name, camera in spec.cameras.items():
-        if coding == "raw":
-            shape = (total, 3, camera.height, camera.width)
-            _write_npy(folder / f"images.{name}.npy", np.dtype("u1"), shape, _channels_first(episodes, name))
-        else:
-            _write_coded(folder, name, episodes, coding)
+    _write_images(folder, spec, episodes, coding)
 
 
-def _channels_first(episodes: Sequence[Episode], camera: str) -> Iterator[NDArray[np.uint8]]:
-    """The images of one camera in pieces `[<= COPY_FRAMES, 3, H, W']`."""
-    for episode in episodes:
-        for first in range(0, len(episode), COPY_FRAMES):
-            yield np.moveaxis(episode.images[camera][first : first + COPY_FRAMES], 3, 1)
+def _write_images(folder: Path, spec: SyncSpec, episodes: Sequence[Episode], coding: ImageCoding) -> None:
+    """Write the images of all cameras, some frames of each in turn: a source that keeps them together opens it once."""
+    total = sum(len(episode) for episode in episodes)
+    with ExitStack() as files:
+        add = {
+            name: files.enter_context(
+                _raw_images(folder, name, (total, 3, camera.height, camera.width))
+                if coding == "raw"
+                else _coded_images(folder, name, coding)
+            )
+            for name, camera in spec.cameras.items()
+        }
+        for episode in episodes:
+            for first in range(0, len(episode), FRAMES_IN_TURN):
+                for name in add:
+                    add[name](episode.images[name][first : first + FRAMES_IN_TURN])
 
 
-def _write_coded(folder: Path, camera: str, episodes: Sequence[Episode], coding: ImageCoding) -> None:
+@contextmanager
+def _raw_images(folder: Path, camera: str, shape: tuple[int, ...]) -> Iterator[AddImages]:
+    """Write the images of one camera channels first, `shape` in all."""
+    with (folder / f"images.{camera}.npy").open("wb") as stream:
+        _write_header(stream, np.dtype("u1"), shape)
+        yield lambda images: stream.write(np.ascontiguousarray(np.moveaxis(images, 3, 1)).data)
+
+
+@contextmanager
+def _coded_images(folder: Path, camera: str, coding: ImageCoding) -> Iterator[AddImages]:
     """Write the images of one camera coded, and where each of them begins."""
     offsets = [0]
-    file = folder / f"images.{camera}.coded.npy"
-    with file.open("wb") as stream:
+    with (folder / f"images.{camera}.coded.npy").open("wb") as stream:
+
+        def add(images: NDArray[np.uint8]) -> None:
+            for image in images:
+                offsets.append(offsets[-1] + stream.write(encode(image, coding)))
+
         _write_header(stream, np.dtype("u1"), (0,))
-        for episode in episodes:
-            for frame in range(len(episode)):
-                offsets.append(offsets[-1] + stream.write(encode(episode.images[camera][frame], coding)))
+        yield add
         stream.seek(0)
         _write_header(stream, np.dtype("u1"), (offsets[-1],))  # as long as the first one: it has room for any length
     starts = np.array(offsets, "<i8")

@@ -1,7 +1,7 @@
 """QuickGELU as one kernel: CLIP's activation, which stands in the vision towers of Kosmos-2, LLaVA and Qwen2-VL.
 
-As transformers writes it, a product of x and a sigmoid, it keeps two tensors of a layer's largest size for the gradient,
-which then takes five passes over them. As a SiLU it keeps one, and takes three.
+As transformers writes it, a product of x and a sigmoid, it keeps two tensors of a layer's largest size for gradients,
+which then take five passes over them. As a SiLU it keeps one, and takes three.
 """
 
 from __future__ import annotations
