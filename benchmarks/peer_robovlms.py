@@ -6,7 +6,7 @@ A Kosmos-2 of random weights, one static camera, an LSTM head, windows of 8 fram
 side runs in fp32 and in bf16, each of these in a process of its own under the interpreter of its project, and the
 rounds go from one to the next, so that whatever else a machine does meets all alike. A training step is loss, gradients
 and AdamW; a control step goes from the camera's pixels to the chunk of actions. vlasync computes as `vlasync train`
-does, and trains with `--checkpointing` as well, of every second layer and of all. RoboVLMs wants transformers 4.44 with
+does, and trains with `--checkpointing` as well, of every third layer and of all. RoboVLMs wants transformers 4.44 with
 its own `tools/modeling_kosmos2.py` in the place of that of transformers, einops and Pillow. Its model is its own, built
 from its own config; what its packages import beside it is left out.
 """
@@ -36,7 +36,7 @@ from peer_side import CHUNK, REPLY, SENTENCE, WINDOW
 from vlasync.speed.acting import percentiles
 
 THEIRS = "robovlms"
-OURS = {"vlasync": 0, "vlasync --checkpointing 2": 2, "vlasync --checkpointing 1": 1}
+OURS = {"vlasync": 0, "vlasync --checkpointing 3": 3, "vlasync --checkpointing 1": 1}
 """Our sides: name -> `Compute.checkpointing`."""
 PRECISIONS = ("fp32", "bf16")
 

@@ -26,6 +26,7 @@ from vlasync.data.windows import Windows
 from vlasync.models.tiny import TinySize
 from vlasync.recipes.demo import demo
 from vlasync.spec import Camera, SyncSpec
+from vlasync.speed.learning import training_step
 from vlasync.training.parallel import choose_precision
 from vlasync.training.run import RunConfig, TinyVLM, prepare_vla
 from vlasync.types import Episode, LanguageSpan
@@ -66,15 +67,12 @@ def frames_per_second(recipe: RunConfig, steps: int, *, clock: Callable[[], floa
     with tempfile.TemporaryDirectory() as folder:
         vla = prepare_vla(recipe, windows, Path(folder)).train()
     batch = windows.batch(list(range(recipe.training.batch_size)))
-    optimizer = torch.optim.AdamW(vla.parameters(), lr=1e-4, fused=True)
+    half = choose_precision("auto") == "bf16"
+    step = training_step(vla, batch, dtype=torch.bfloat16 if half else torch.float32)
     seconds = []
     for _ in range(steps + 3):
         started = clock()
-        with torch.autocast("cpu", torch.bfloat16, enabled=choose_precision("auto") == "bf16"):
-            loss = vla.loss(batch).total
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
+        step()
         seconds.append(clock() - started)
     return batch.state.shape[0] * batch.state.shape[1] / statistics.median(seconds[3:])
 
