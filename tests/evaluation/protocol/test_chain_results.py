@@ -95,7 +95,7 @@ def test_table_and_page_say_the_same(tmp_path: Path):
     print_chains(trained, Console(width=100, file=text))
     assert "4 chains of 5 tasks: trained 000100 in scene D" in text.getvalue()
     assert "4.250" in text.getvalue()
-    write_page(tmp_path / "chains.html", [trained, swapped], {"Chain 0: 5 of 5": b"video"})
+    write_page(tmp_path / "chains.html", [swapped, trained], {"Chain 0: 5 of 5": b"video"})
     page = (tmp_path / "chains.html").read_text()
     for expected in (
         "Average length 4.25",
@@ -105,3 +105,5 @@ def test_table_and_page_say_the_same(tmp_path: Path):
     ):
         assert expected in page
     assert page.count("<td>at least") == 5
+    assert page.index("trained 000100") < page.index("swapped 000100")
+    assert page.index("<td>push red block left") < page.index("<td>open drawer")  # as CALVIN counts them

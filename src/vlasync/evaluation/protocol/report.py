@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
 
+from vlasync.envs.playtable.tasks import TASKS
 from vlasync.evaluation.chains import CHAIN_LENGTH
+from vlasync.evaluation.protocol.actors import Driver
 from vlasync.evaluation.protocol.results import ChainResults
 from vlasync.evaluation.report import interval, label, percent
 from vlasync.evaluation.videos import video_data_uri
@@ -38,14 +41,18 @@ def print_chains(results: ChainResults, console: Console) -> None:
 
 
 def write_page(path: Path, conditions: Sequence[ChainResults], videos: Mapping[str, bytes]) -> None:
-    """Write the page of a run's chains.
+    """Write the page of a run's chains, the newest checkpoint first and the baselines behind it.
 
     Args:
         path: of the page.
-        conditions: the results to compare, the most interesting first; at least one.
+        conditions: the results to compare, at least one.
         videos: MP4 files by caption.
     """
-    tasks = dict.fromkeys(result.task for results in conditions for result in results.tasks)
+    order = get_args(Driver)
+    newest_first = sorted(conditions, key=lambda results: results.checkpoint, reverse=True)
+    conditions = sorted(newest_first, key=lambda results: order.index(results.driver))
+    met = {result.task for results in conditions for result in results.tasks}
+    tasks = [task for task in TASKS if task in met]
     columns = [{result.task: result for result in results.tasks} for results in conditions]
     page = render(
         "evaluation/protocol/chains.html",
