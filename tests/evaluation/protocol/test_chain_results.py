@@ -95,12 +95,13 @@ def test_table_and_page_say_the_same(tmp_path: Path):
     print_chains(trained, Console(width=100, file=text))
     assert "4 chains of 5 tasks: trained 000100 in scene D" in text.getvalue()
     assert "4.250" in text.getvalue()
-    write_page(tmp_path / "chains.html", [swapped, trained], {"Chain 0: 5 of 5": b"video"})
+    write_page(tmp_path / "chains.html", swapped, [trained], {"Chain 0: 5 of 5": b"video"})
     page = (tmp_path / "chains.html").read_text()
     for expected in (
         "Average length 4.25",
         "swapped 000100 in scene D",
         "push red block left",
+        "Swapped 000100 in scene D of the play table, at a third of real speed",
         "data:video/mp4;base64",
     ):
         assert expected in page

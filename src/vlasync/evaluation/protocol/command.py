@@ -74,7 +74,7 @@ def evaluate_chains(run: Path, options: ProtocolOptions, *, max_steps: int | Non
     )
     results.save(config.folder / RESULTS_NAME)
     others = [path for path in sorted((run / "chains").glob(f"*/{RESULTS_NAME}")) if path.parent != config.folder]
-    write_page(run / PAGE_NAME, [results, *map(ChainResults.load, others)], film_chains(config, chains))
+    write_page(run / PAGE_NAME, results, [ChainResults.load(path) for path in others], film_chains(config, chains))
     print_chains(results, console)
     return run / PAGE_NAME
 

@@ -40,25 +40,27 @@ def print_chains(results: ChainResults, console: Console) -> None:
     console.print(table)
 
 
-def write_page(path: Path, conditions: Sequence[ChainResults], videos: Mapping[str, bytes]) -> None:
+def write_page(path: Path, results: ChainResults, others: Sequence[ChainResults], videos: Mapping[str, bytes]) -> None:
     """Write the page of a run's chains, the newest checkpoint first and the baselines behind it.
 
     Args:
         path: of the page.
-        conditions: the results to compare, at least one.
-        videos: MP4 files by caption.
+        results: what was evaluated last.
+        others: earlier results, to compare.
+        videos: MP4 files of `results` by caption.
     """
     order = get_args(Driver)
-    newest_first = sorted(conditions, key=lambda results: results.checkpoint, reverse=True)
-    conditions = sorted(newest_first, key=lambda results: order.index(results.driver))
-    met = {result.task for results in conditions for result in results.tasks}
+    newest_first = sorted([results, *others], key=lambda shown: shown.checkpoint, reverse=True)
+    conditions = sorted(newest_first, key=lambda shown: order.index(shown.driver))
+    met = {result.task for shown in conditions for result in shown.tasks}
     tasks = [task for task in TASKS if task in met]
-    columns = [{result.task: result for result in results.tasks} for results in conditions]
+    columns = [{result.task: result for result in shown.tasks} for shown in conditions]
     page = render(
         "evaluation/protocol/chains.html",
         {"percent": percent, "interval": interval, "label": label, "describe": describe},
         conditions=conditions,
         tasks={task: [column.get(task) for column in columns] for task in tasks},
+        filmed=results,
         videos=[(caption, video_data_uri(video)) for caption, video in videos.items()],
     )
     write_text(path, page)
