@@ -3,7 +3,7 @@
     python benchmarks/experts.py [--starts 50] [--scenes A,B,C,D] [--workers 2] [--write]
 
 Without cameras and without pushes off its way; success is CALVIN's condition within the 360 steps of its protocol.
-`--write` puts the table into `docs/scenes.md`. Fifty starts of all tasks in all scenes are 6800 rollouts: some twenty
+`--write` puts the table into `docs/scenes.md`. Fifty starts of all tasks in all scenes are 6800 rollouts: some ten
 minutes of one core.
 """
 
