@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vlasync.errors import VlasyncError
-from vlasync.models.augmentation import ColorJitter, jitter_colors
+from vlasync.models.augmentation import ColorJitter, cut_mix, jitter_colors
 from vlasync.models.images import prepare_images
 from vlasync.spec import ImageTransform
 
@@ -103,3 +103,49 @@ def test_mixed_precision_leaves_colours_exact():
 def test_a_jitter_that_makes_no_sense_is_refused(name, value):
     with pytest.raises(VlasyncError, match=f"{name} is {value}"):
         ColorJitter(**{name: value})
+
+
+def mixed(images: torch.Tensor, share: float, *, repeat: int = 1, seed: int = 0) -> torch.Tensor:
+    return cut_mix(images, share, repeat, torch.Generator().manual_seed(seed))
+
+
+def test_a_mixed_image_is_its_own_but_for_a_rectangle_that_one_other_shows():
+    count, side = 40, 20
+    images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(count, 3, side, side)  # each its number
+    seen, areas = mixed(images, 1.0), []
+    for number, image in enumerate(seen[:, 0]):
+        foreign = image != number
+        assert len(image[foreign].unique()) == 1
+        rows, columns = foreign.any(1).nonzero(), foreign.any(0).nonzero()
+        filled = foreign[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        assert filled.all()
+        assert max(filled.shape) <= 0.7 * side + 1
+        areas.append(filled.numel() / side**2)
+    assert (seen == seen[:, :1]).all()  # all three colours
+    assert min(areas) < 0.08
+    assert max(areas) > 0.3
+
+
+def test_as_many_windows_are_mixed_as_was_said():
+    images = torch.arange(200, dtype=torch.uint8).view(-1, 1, 1, 1).expand(200, 3, 16, 16)
+    changed = (mixed(images, 0.3) != images).flatten(1).any(1).float().mean()
+    assert 0.2 < changed < 0.4
+    assert torch.equal(mixed(images, 0.0), images)
+
+
+def test_frames_of_a_window_take_those_of_one_other_in_their_order():
+    images = torch.arange(30, dtype=torch.uint8).view(-1, 1, 1, 1).expand(30, 3, 16, 16)  # 10 windows of 3 frames
+    seen = mixed(images, 1.0, repeat=3).unflatten(0, (10, 3))
+    foreign = seen != images.unflatten(0, (10, 3))
+    assert (foreign == foreign[:, :1]).all()
+    for window, where in zip(seen, foreign[:, 0], strict=True):
+        values = window[:, where].unique(dim=1).flatten().tolist()
+        assert values == [values[0], values[0] + 1, values[0] + 2]
+        assert values[0] % 3 == 0
+
+
+def test_a_window_alone_stays_as_it_is_and_a_seed_repeats():
+    images = torch.randint(0, 256, (6, 3, 16, 16), dtype=torch.uint8)
+    assert torch.equal(mixed(images, 1.0, repeat=6), images)
+    assert torch.equal(mixed(images, 1.0, seed=3), mixed(images, 1.0, seed=3))
+    assert not torch.equal(mixed(images, 1.0, seed=3), mixed(images, 1.0, seed=4))

@@ -13,7 +13,11 @@ from vlasync.models.tuning import Tuning
 from vlasync.models.vla import VLAConfig, build_vla
 
 SMALL = VLAConfig(window_size=4, chunk_size=3, head=LSTMHeadConfig(hidden=32, layers=1))
-CHANGING = (SMALL, dataclasses.replace(SMALL, shift_px={}, color_jitter=ColorJitter(0.4, 0.4, 0.4, 0.04)))
+CHANGING = (
+    SMALL,
+    dataclasses.replace(SMALL, shift_px={}, color_jitter=ColorJitter(0.4, 0.4, 0.4, 0.04)),
+    dataclasses.replace(SMALL, shift_px={}, cut_mix={"static": 1.0}),
+)
 PARTS = ("vision", "projector", "text_embedding", "decoder", "[LRN]", "state", "head")
 ADDED = ("[LRN]", "state", "head")
 
@@ -99,10 +103,10 @@ def test_one_batch_can_be_overfitted(tiny_folders, spec, make_batch):
     assert losses[-1] < 0.01 * losses[0]
 
 
-@pytest.mark.parametrize("config", CHANGING, ids=["shifts", "colours"])
+@pytest.mark.parametrize("config", CHANGING, ids=["shifts", "colours", "other windows"])
 def test_training_changes_images_and_evaluation_does_not(config, tiny_folders, spec, make_batch):
     vla = build_vla(tiny_folders["smolvlm"], config, spec)
-    batch = make_batch(1, 4, 3)
+    batch = make_batch(2, 4, 3)
     with torch.no_grad():
         vla.eval()
         assert torch.equal(vla(batch).pose, vla(batch).pose)
@@ -110,7 +114,7 @@ def test_training_changes_images_and_evaluation_does_not(config, tiny_folders, s
         assert not torch.equal(vla(batch).pose, vla(batch).pose)
 
 
-@pytest.mark.parametrize("config", CHANGING, ids=["shifts", "colours"])
+@pytest.mark.parametrize("config", CHANGING, ids=["shifts", "colours", "other windows"])
 def test_the_frames_of_a_window_change_alike(config, tiny_folders, spec, make_batch):
     vla = build_vla(tiny_folders["smolvlm"], config, spec).train()
     batch = make_batch(2, 4, 3)
@@ -119,6 +123,25 @@ def test_the_frames_of_a_window_change_alike(config, tiny_folders, spec, make_ba
     vla.vlm.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[2].unflatten(0, (2, 4))))
     vla(dataclasses.replace(batch, images=still))
     assert (seen[0] == seen[0][:, :1]).all()
+
+
+def test_images_are_mixed_for_the_camera_that_was_named_alone(tiny_folders, spec, make_batch):
+    config = dataclasses.replace(SMALL, shift_px={}, cut_mix={"gripper": 1.0})
+    vla, batch, seen = build_vla(tiny_folders["smolvlm"], config, spec), make_batch(2, 4, 3), []
+    vla.vlm.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[2]))
+    vla.eval()(batch)
+    vla.train()(batch)
+    changed = (seen[0] != seen[1]).flatten(2).any(2).any(0)
+    assert dict(zip(config.cameras, changed.tolist(), strict=True)) == {"static": False, "gripper": True}
+
+
+@pytest.mark.parametrize(
+    ("mix", "message"),
+    [({"wrist": 0.5}, "no camera 'wrist' among static, gripper"), ({"static": 1.5}, "share of 'static' is 1.5")],
+)
+def test_a_mix_that_makes_no_sense_is_refused(mix, message):
+    with pytest.raises(VlasyncError, match=message):
+        VLAConfig(cut_mix=mix)
 
 
 def test_a_perfect_prediction_decodes_to_the_demonstrated_actions(tiny_folders, spec, make_batch):

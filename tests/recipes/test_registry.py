@@ -37,6 +37,7 @@ def test_every_other_option_lands_in_its_place_alone():
         history="interleaved",
         readout="pooled",
         color_jitter=(0.4, 0.3, 0.2, 0.1),
+        cut_mix={"static": 0.5},
         tuning="lora",
         lora_rank=8,
     )
@@ -49,6 +50,7 @@ def test_every_other_option_lands_in_its_place_alone():
             history="interleaved",
             readout="pooled",
             color_jitter=ColorJitter(brightness=0.4, contrast=0.3, saturation=0.2, hue=0.1),
+            cut_mix={"static": 0.5},
             tuning=replace(recipe.vla.tuning, mode="lora", lora_rank=8),
         ),
     )

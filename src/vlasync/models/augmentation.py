@@ -74,6 +74,39 @@ def jitter_colors(
     return changed.clamp_(0.0, 255.0).view_as(pixels)
 
 
+_CUT_SIDES = 0.2, 0.7
+"""Shortest and longest side of a rectangle in `cut_mix`, of the image's."""
+
+
+def cut_mix(images: torch.Tensor, share: float, repeat: int, generator: torch.Generator | None = None) -> torch.Tensor:
+    """Show in a rectangle what another window of the batch shows there (Yun et al., CutMix, 2019); actions stay.
+
+    A few training scenes are soon told apart by anything in view, and then each thing's place is known by heart. Where
+    the view may be another scene's in part, a thing has to be looked for where it is.
+
+    Args:
+        images: `[N, 3, H, W']` of one camera; those of a single window stay as they are.
+        share: of the windows that are changed, 0 to 1.
+        repeat: this many consecutive images are a window, and share a rectangle.
+        generator: of the random numbers, on the device of `images`.
+    """
+    windows, device = images.unflatten(0, (-1, repeat)), images.device  # [G, n, 3, H, W']
+    count, (height, width) = len(windows), images.shape[-2:]
+    if count == 1:
+        return images
+    away = 1 + torch.randint(count - 1, (), generator=generator, device=device)
+    shortest, longest = _CUT_SIDES
+    sides = shortest + (longest - shortest) * torch.rand((2, count, 1), generator=generator, device=device)
+    centres = torch.rand((2, count, 1), generator=generator, device=device)
+    chosen = torch.rand((count, 1, 1), generator=generator, device=device) < share
+    low, high = centres - sides / 2, centres + sides / 2
+    y, x = torch.arange(height, device=device) / height, torch.arange(width, device=device) / width
+    rows, columns = (y >= low[0]) & (y < high[0]), (x >= low[1]) & (x < high[1])  # [G, H], [G, W']
+    inside = rows.unsqueeze(2) & columns.unsqueeze(1) & chosen
+    others = windows[(torch.arange(count, device=device) - away) % count]
+    return torch.where(inside[:, None, None], others, windows).flatten(0, 1)
+
+
 def shift_images(
     images: torch.Tensor, limit: int, repeat: int, generator: torch.Generator | None = None
 ) -> torch.Tensor:

@@ -11,7 +11,7 @@ from PIL import Image
 from torch.nn import functional
 from transformers.image_utils import PILImageResampling
 
-from vlasync.models.augmentation import NO_JITTER, ColorJitter, jitter_colors, shift_images
+from vlasync.models.augmentation import NO_JITTER, ColorJitter, cut_mix, jitter_colors, shift_images
 from vlasync.spec import ImageTransform
 
 PIL_BACKEND = "pil"
@@ -63,16 +63,18 @@ def prepare_images(
     images: torch.Tensor,
     transform: ImageTransform,
     *,
+    cut_mix_share: float = 0.0,
     shift_px: int = 0,
     color_jitter: ColorJitter = NO_JITTER,
     frames_per_draw: int = 1,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """Shift at random, resize with antialiasing, change colours at random, scale to 0..1 and normalise.
+    """Mix and shift at random, resize with antialiasing, change colours at random, scale to 0..1 and normalise.
 
     Args:
         images: `[N, 3, H, W']` uint8.
         transform: what the vision tower expects.
+        cut_mix_share: share of the windows that show in part what another one shows, see `cut_mix`.
         shift_px: largest shift along each axis, in pixels of `images`; 0 leaves them where they are.
         color_jitter: how far colours change.
         frames_per_draw: this many consecutive images change alike, as the frames of a window from one camera do.
@@ -81,6 +83,8 @@ def prepare_images(
     Returns:
         `[N, 3, h, w]` float32.
     """
+    if cut_mix_share:
+        images = cut_mix(images, cut_mix_share, frames_per_draw, generator)
     if shift_px:
         images = shift_images(images, shift_px, frames_per_draw, generator)
     size = (transform.height, transform.width)

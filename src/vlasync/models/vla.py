@@ -43,6 +43,8 @@ class VLAConfig:
         latent: n, action embeddings per frame, each read at an action token [LRN] as a rule.
         use_state: give the robot's state as a token before [LRN].
         image_size: height and width in px of the images, for a VLM that takes any size; see `VLM`.
+        cut_mix: camera -> share of the windows of a batch whose images, in training, show in a rectangle what those of
+            another window show there.
         shift_px: camera -> largest random shift in training, in pixels of the recorded images; one shift per window.
         color_jitter: how far colours change at random in training, camera by camera; one change per window.
         history: who looks back on the window; see `History`.
@@ -59,6 +61,7 @@ class VLAConfig:
     latent: int = 1
     use_state: bool = True
     image_size: tuple[int, int] | None = None
+    cut_mix: Mapping[str, float] = field(default_factory=dict)
     shift_px: Mapping[str, int] = field(default_factory=lambda: {"static": 10, "gripper": 4})
     color_jitter: ColorJitter = NO_JITTER
     history: History = "policy_head"
@@ -67,6 +70,13 @@ class VLAConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     tuning: Tuning = field(default_factory=Tuning)
     prompt: PromptLayout | None = None
+
+    def __post_init__(self) -> None:
+        for camera, share in self.cut_mix.items():
+            if camera not in self.cameras:
+                raise VlasyncError(f"cut_mix: no camera {camera!r} among {', '.join(self.cameras)}, which the VLA sees")
+            if not 0 <= share <= 1:
+                raise VlasyncError(f"cut_mix: share of {camera!r} is {share}; expected 0 to 1")
 
 
 def build_vla(name_or_path: str | Path, config: VLAConfig, spec: SyncSpec, *, seed: int = 0) -> VLA:
@@ -256,6 +266,7 @@ class VLA(nn.Module):
                 prepare_images(
                     images[name],
                     self._image_transform,
+                    cut_mix_share=self.config.cut_mix.get(name, 0.0) if self.training else 0.0,
                     shift_px=self.config.shift_px.get(name, 0) if self.training else 0,
                     color_jitter=self.config.color_jitter if self.training else NO_JITTER,
                     frames_per_draw=frames_per_draw,

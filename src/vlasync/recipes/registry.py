@@ -51,7 +51,13 @@ def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
             vla,
             head=head,
             tuning=tuned(vla.tuning, options),
-            **_given(cameras=options.cameras, history=options.history, readout=options.readout, color_jitter=jitter),
+            **_given(
+                cameras=options.cameras,
+                history=options.history,
+                readout=options.readout,
+                color_jitter=jitter,
+                cut_mix=options.cut_mix,
+            ),
         ),
         training=replace(
             config.training,
