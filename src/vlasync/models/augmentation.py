@@ -81,8 +81,8 @@ _CUT_SIDES = 0.2, 0.7
 def cut_mix(images: torch.Tensor, share: float, repeat: int, generator: torch.Generator | None = None) -> torch.Tensor:
     """Show in a rectangle what another window of the batch shows there (Yun et al., CutMix, 2019); actions stay.
 
-    A few training scenes are soon told apart by anything in view, and then each thing's place is known by heart. Where
-    the view may be another scene's in part, a thing has to be looked for where it is.
+    A few training scenes are soon told apart by anything in view, and then each thing's place is known by heart; here
+    no part of the view vouches for the rest. What that brought and what not: `docs/calvin.md`.
 
     Args:
         images: `[N, 3, H, W']` of one camera; those of a single window stay as they are.
