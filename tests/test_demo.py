@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from vlasync.demo import DemoConfig, demo_config, run_demo
+from vlasync.checks.findings import Problem
+from vlasync.checks.report.audit_report import AuditReport, PartReport
+from vlasync.checks.report.summary import Summary
+from vlasync.demo import DemoConfig, demo_config, is_sound, run_demo
 from vlasync.models.heads.lstm import LSTMHeadConfig
 from vlasync.models.tiny import TinySize
 from vlasync.recipes.demo import DEMO_TASKS
@@ -100,6 +103,31 @@ def test_killed_in_any_stage_it_goes_on_and_ends_the_same(stage: str, finished: 
     ours, theirs = (json.loads((run / "results.json").read_text()) for run in (tmp_path, finished))
     assert ours["tasks"] == theirs["tasks"]
     assert [row["loss"] for row in ours["training_log"]] == [row["loss"] for row in theirs["training_log"]]
+
+
+def _report(*problems: Problem, episodes: int = 1200) -> AuditReport:
+    looked = Summary(frames=40 * episodes, episodes=episodes, lengths={}, sentences=0, tasks={}, spec=None)
+    part = PartReport(name="", path=None, episodes=episodes, summary=looked, inferred={}, convention={})
+    return AuditReport(problems=problems, parts=(part,))
+
+
+def _problem(code: str, where: str, count: int) -> Problem:
+    return Problem(code=code, where=where, count=count, confidence=1.0, message="odd", advice="look")
+
+
+@pytest.mark.parametrize(
+    ("report", "sound"),
+    [
+        (_report(), True),
+        (_report(_problem("image-duplicate", "a, static", 5), _problem("action-clipped", "b", 7)), True),
+        (_report(_problem("image-duplicate", "a, static", 5), _problem("action-clipped", "b", 8)), False),
+        (_report(_problem("action-clipped", "b", 1), episodes=99), False),
+        (_report(_problem("image-lag", "all episodes, static", 1)), False),
+        (_report(_problem("unreadable", "c", 1)), False),
+    ],
+)
+def test_single_odd_episodes_are_trained_on_and_more_is_not(report: AuditReport, sound: bool):
+    assert is_sound(report) == sound
 
 
 def test_the_demo_that_users_see_has_enough_tasks_and_trials(tmp_path: Path):

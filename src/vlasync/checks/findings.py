@@ -19,6 +19,10 @@ MAX_MESSAGES = 8
 """Different messages that are kept for one code; what comes later is counted with the last of them."""
 
 
+ALL_EPISODES = "all episodes"
+"""What the place of a defect begins with that only all episodes together show."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Curves:
     """Numbers to look at: one or more series over a common axis, drawn as lines (or bars for named positions).

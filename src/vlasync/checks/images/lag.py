@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlasync.checks.alignment import aligned
-from vlasync.checks.findings import SHOWN_PLACES, Curves, Findings, Problem
+from vlasync.checks.findings import ALL_EPISODES, SHOWN_PLACES, Curves, Findings, Problem
 from vlasync.checks.images.flow_model import LAGS, FlowModel
 
 DECISIVE = 6.0
@@ -90,7 +90,7 @@ class LagEvidence:
         found = [problem for lag, part in self._decided.items() if lag != common for problem in part.problems()]
         if common:
             everywhere = Findings()
-            where = self._names[0] if len(self._names) == 1 else "all episodes"
+            where = self._names[0] if len(self._names) == 1 else ALL_EPISODES
             self._add(everywhere, f"{where}, {self._camera}", common, self._sum)
             found = everywhere.problems() + found
         return found
