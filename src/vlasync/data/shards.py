@@ -71,12 +71,11 @@ def write_arrays(folder: Path, spec: SyncSpec, episodes: Sequence[Episode], codi
     low_dimensional("scene", "<f8", lambda episode: episode.scene)
     low_dimensional("frame_index", "<i8", lambda episode: episode.frame_index)
     low_dimensional("timestamps", "<f8", lambda episode: episode.timestamps)
-    _write_images(folder, spec, episodes, coding)
+    _write_images(folder, spec, episodes, coding, total)
 
 
-def _write_images(folder: Path, spec: SyncSpec, episodes: Sequence[Episode], coding: ImageCoding) -> None:
-    """Write the images of all cameras, some frames of each in turn: a source that keeps them together opens it once."""
-    total = sum(len(episode) for episode in episodes)
+def _write_images(folder: Path, spec: SyncSpec, episodes: Sequence[Episode], coding: ImageCoding, total: int) -> None:
+    """Write `total` images of each camera, some of each in turn: a source that keeps them together opens it once."""
     with ExitStack() as files:
         add = {
             name: files.enter_context(
