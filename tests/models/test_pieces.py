@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vlasync.errors import VlasyncError
-from vlasync.models.pieces import cut_prompt, find_sentence
+from vlasync.models.pieces import cut_prompt
 from vlasync.models.prompt import PromptTokens
 from vlasync.models.vlm import VLM
 
@@ -64,11 +64,3 @@ def test_the_pieces_of_a_real_prompt_hold_all_of_it(tiny_folder):
     for token in ids:
         rest.remove(token)
     assert len(rest) < 12 and not set(rest) & set(pieces.images.fields["input_ids"].tolist())
-
-
-@pytest.mark.parametrize("sentence", ["open it", "push the red block to the left side of the table", ""])
-def test_the_sentence_is_found_in_a_real_prompt(tiny_folder, sentence):
-    vlm = VLM.from_pretrained(tiny_folder)
-    place = find_sentence(vlm.prompt, sentence, 2)
-    ids = vlm.prompt(sentence, 2).fields["input_ids"]
-    assert vlm.tokenizer.decode(ids[place.start : place.stop]).strip() == sentence

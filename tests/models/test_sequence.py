@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from vlasync.errors import VlasyncError
-from vlasync.models.pieces import find_sentence
 from vlasync.models.sequence import ActionTokens
 from vlasync.models.state import StateEncoder
 from vlasync.models.vlm import VLM
@@ -102,63 +101,3 @@ def test_angles_enter_the_state_token_without_a_jump(spec):
     state[:, 3] = torch.tensor([torch.pi - 1e-6, -torch.pi + 1e-6])
     assert torch.allclose(encoder.features(state[:1]), encoder.features(state[1:]), atol=1e-5)
     assert encoder.features(state).shape == (2, 3 + 6 + 1 + 1)
-
-
-def seen_by(vlm, read) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask `[N, L]` with which the VLM is called while `read` runs."""
-    calls = []
-    handle = vlm.register_forward_pre_hook(lambda _, arguments: calls.append(arguments))
-    read()
-    handle.remove()
-    fields, mask, _ = calls[0]
-    return fields["input_ids"], mask.bool()
-
-
-@torch.no_grad()
-def test_dropped_words_are_of_the_sentence_alone_and_those_of_a_window_are_alike(tiny_folder, spec):
-    vlm, tokens = build(tiny_folder, spec)
-    pixels, state, sentences = torch.randn(400, 2, 3, 32, 32), torch.randn(400, 15), [SHORT, SHORT, LONG, LONG] * 100
-    _, whole = seen_by(vlm, lambda: tokens.embed(sentences, pixels, state))
-    ids, mask = seen_by(vlm, lambda: tokens.embed(sentences, pixels, state, word_dropout=0.3, rows_per_draw=2))
-    words = torch.zeros_like(whole)
-    for row, sentence in enumerate(sentences):
-        place = find_sentence(vlm.prompt, sentence, 2)
-        words[row, place.start : place.stop] = True
-    dropped = whole & ~mask
-    assert not (dropped & ~words).any()
-    assert (dropped[::2] == dropped[1::2]).all() and not (dropped[::4] == dropped[4]).all()
-    assert dropped.sum() / words.sum() == pytest.approx(0.3, abs=0.03)
-
-
-@torch.no_grad()
-def test_a_dropped_word_reaches_nothing_that_is_read(tiny_folder, spec):
-    vlm, tokens = build(tiny_folder, spec)
-    pixels, state = torch.randn(1, 2, 3, 32, 32).expand(2, -1, -1, -1, -1), torch.zeros(2, 15)
-    one, other = "open it", "lift it"  # sentences of the same number of tokens
-    assert len(vlm.prompt(one, 2)) == len(vlm.prompt(other, 2))
-
-    def read(share: float) -> torch.Tensor:
-        return tokens.embed([one, other], pixels, state, word_dropout=share).unflatten(0, (2, 1))
-
-    differently = read(0.0)
-    assert (differently[0] - differently[1]).abs().max() > 1e-3
-    blind = read(1.0)
-    torch.testing.assert_close(blind[0], blind[1], atol=1e-5, rtol=0)
-
-
-@torch.no_grad()
-def test_where_frames_are_interleaved_the_one_sentence_loses_words(tiny_folders, spec):
-    vlm = VLM.from_pretrained(tiny_folders["smolvlm"]).eval()
-    tokens = ActionTokens(vlm, latent=1, num_images=2, state=None, interleaved=True)
-    pixels, nothing = torch.randn(3, 2, 3, 32, 32), torch.zeros(3, 0)
-    ids, mask = seen_by(vlm, lambda: tokens.embed([LONG], pixels, nothing, word_dropout=0.99))
-    gone = vlm.tokenizer.decode(ids[0, ~mask[0]])
-    assert set(gone.split()) <= set(LONG.split()) and len(gone.split()) >= 8
-
-
-def test_no_dropout_draws_nothing(tiny_folders, spec):
-    _, tokens = build(tiny_folders["smolvlm"], spec)
-    pixels = torch.randn(1, 2, 3, 32, 32)
-    torch.manual_seed(7)
-    tokens.embed([SHORT], pixels, torch.zeros(1, 15))
-    assert torch.equal(torch.rand(1), torch.rand(1, generator=torch.Generator().manual_seed(7)))

@@ -135,23 +135,6 @@ def test_images_are_mixed_for_the_camera_that_was_named_alone(tiny_folders, spec
     assert dict(zip(config.cameras, changed.tolist(), strict=True)) == {"static": False, "gripper": True}
 
 
-@torch.no_grad()
-def test_words_are_dropped_in_training_alone_and_alike_in_a_window(tiny_folders, spec, make_batch):
-    config = dataclasses.replace(SMALL, word_dropout=0.5)
-    vla, batch, seen = build_vla(tiny_folders["smolvlm"], config, spec), make_batch(2, 4, 3), []
-    vla.vlm.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[1].unflatten(0, (2, 4))))
-    vla.eval()(batch)
-    vla.train()(batch)
-    assert seen[0].sum() > seen[1].sum()
-    assert (seen[1] == seen[1][:, :1]).all()
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.0])
-def test_a_word_dropout_that_leaves_no_sentence_is_refused(share):
-    with pytest.raises(VlasyncError, match=f"word_dropout is {share}; expected 0 to less than 1"):
-        VLAConfig(word_dropout=share)
-
-
 @pytest.mark.parametrize(
     ("mix", "message"),
     [({"wrist": 0.5}, "no camera 'wrist' among static, gripper"), ({"static": 1.5}, "share of 'static' is 1.5")],

@@ -38,7 +38,6 @@ def test_every_other_option_lands_in_its_place_alone():
         readout="pooled",
         color_jitter=(0.4, 0.3, 0.2, 0.1),
         cut_mix={"static": 0.5},
-        word_dropout=0.2,
         tuning="lora",
         lora_rank=8,
     )
@@ -52,7 +51,6 @@ def test_every_other_option_lands_in_its_place_alone():
             readout="pooled",
             color_jitter=ColorJitter(brightness=0.4, contrast=0.3, saturation=0.2, hue=0.1),
             cut_mix={"static": 0.5},
-            word_dropout=0.2,
             tuning=replace(recipe.vla.tuning, mode="lora", lora_rank=8),
         ),
     )

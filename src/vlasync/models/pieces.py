@@ -1,4 +1,4 @@
-"""What a prompt consists of: the sentence, found by comparing prompts, and the pieces that frames can follow."""
+"""A VLM's own prompt cut into pieces, so that the images of many frames can follow one sentence."""
 
 from __future__ import annotations
 
@@ -25,19 +25,6 @@ class PromptPieces:
 
     text: PromptTokens
     images: PromptTokens
-
-
-def find_sentence(write: WritePrompt, sentence: str, num_images: int) -> range:
-    """Places of the tokens in a prompt that another sentence would change.
-
-    Args:
-        write: the prompt.
-        sentence: the instruction.
-        num_images: of one frame.
-    """
-    prompt, empty = write(sentence, num_images), write("", num_images)
-    start = _common(prompt, empty)
-    return range(start, len(prompt) - min(_common(prompt, empty, from_end=True), len(prompt) - start))
 
 
 def cut_prompt(write: WritePrompt, sentence: str, num_images: int) -> PromptPieces:

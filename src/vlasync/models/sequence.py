@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from vlasync.errors import VlasyncError
 from vlasync.models.layout import PromptLayout
-from vlasync.models.pieces import cut_prompt, find_sentence
+from vlasync.models.pieces import cut_prompt
 from vlasync.models.prompt import PromptTokens, joined
 from vlasync.models.state import StateEncoder
 from vlasync.models.vlm import VLM
@@ -120,31 +120,18 @@ class ActionTokens(nn.Module):
         words = f"{frame}) for each frame" if self._interleaved else frame
         return TokenLayout(layout=words if self._readout == "lrn" else f"{words}, pooled", latent=self._latent)
 
-    def embed(
-        self,
-        sentences: Sequence[str],
-        pixels: torch.Tensor,
-        state: torch.Tensor,
-        *,
-        word_dropout: float = 0.0,
-        rows_per_draw: int = 1,
-    ) -> torch.Tensor:
+    def embed(self, sentences: Sequence[str], pixels: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         """Action embeddings of the frames of N rows, T frames each, row by row; T is 1 unless rows are interleaved.
 
         Args:
             sentences: N instructions.
             pixels: `[N * T, I, 3, h, w]` after the VLM's `image_transform`.
             state: `[N * T, S]`.
-            word_dropout: share of the tokens of each sentence that the VLM does not see, drawn at random.
-            rows_per_draw: this many consecutive rows lack the same ones, as the frames of a window do.
 
         Returns:
             `[N * T, n, D]`.
         """
         rows = self.assemble(sentences, pixels.device, frames=len(pixels) // len(sentences))
-        if word_dropout:
-            hidden = self._sentences_in(rows, sentences) & _draw(rows, word_dropout, rows_per_draw)
-            rows = replace(rows, attention_mask=rows.attention_mask.masked_fill(hidden, 0))
         with self.inserted(self.values(state)):
             hidden = self._vlm[0](rows.fields, rows.attention_mask, pixels)  # [N, L, D]
         return rows.read(hidden).reshape(len(pixels), self._latent, -1)
@@ -155,14 +142,6 @@ class ActionTokens(nn.Module):
         row_of = {sentence: row for row, sentence in enumerate(unique)}
         index = torch.tensor([row_of[sentence] for sentence in sentences], device=device)
         return self._pad([self._row(sentence, frames) for sentence in unique]).rows(index)
-
-    def _sentences_in(self, rows: TokenBatch, sentences: Sequence[str]) -> torch.Tensor:
-        """Which tokens of the rows of N sentences are those of the sentence, `[N, L]` bool."""
-        place = {sentence: find_sentence(self._text, sentence, self._num_images) for sentence in set(sentences)}
-        device = rows.attention_mask.device
-        ends = torch.tensor([(place[sentence].start, place[sentence].stop) for sentence in sentences], device=device)
-        token = torch.arange(rows.attention_mask.shape[1], device=device)
-        return (token >= ends[:, :1]) & (token < ends[:, 1:])
 
     def values(self, state: torch.Tensor) -> torch.Tensor:
         """Embeddings of the inserted tokens, `[N, S]` -> `[N, 1 + n, D]` with a state token, else `[N, n, D]`."""
@@ -208,12 +187,6 @@ class ActionTokens(nn.Module):
         ends = range(start + len(frame), start + frames * len(frame) + 1, len(frame))
         return _Row(tokens=joined([pieces.text, *[frame] * frames]), start=start, ends=ends)
 
-    def _text(self, sentence: str, num_images: int) -> PromptTokens:
-        """What stands before what is inserted: the prompt, or the text alone where frames follow it."""
-        if not self._interleaved:
-            return self._prompt(sentence, num_images)
-        return cut_prompt(self._prompt, sentence, num_images).text
-
     def _prompt(self, sentence: str, num_images: int) -> PromptTokens:
         vlm = self._vlm[0]
         if self._layout is None:
@@ -251,13 +224,6 @@ class ActionTokens(nn.Module):
         stop = first - (-(step + 1) * length // self._latent)  # rounded up
         width = torch.arange(int((stop - start).max()))
         return (start.unsqueeze(-1) + width).minimum(stop.unsqueeze(-1) - 1).flatten(1, 2)  # the last one repeats
-
-
-def _draw(rows: TokenBatch, share: float, repeat: int) -> torch.Tensor:
-    """A share of the tokens of rows at random, `[N, L]` bool; `repeat` consecutive rows are alike."""
-    count, length = rows.attention_mask.shape
-    drawn = torch.rand((count // repeat, length), device=rows.attention_mask.device) < share
-    return drawn.repeat_interleave(repeat, dim=0)
 
 
 def _add_tokens(vlm: VLM, latent: int, *, with_state: bool) -> tuple[int, torch.Tensor]:

@@ -47,7 +47,6 @@ class VLAConfig:
             another window show there.
         shift_px: camera -> largest random shift in training, in pixels of the recorded images; one shift per window.
         color_jitter: how far colours change at random in training, camera by camera; one change per window.
-        word_dropout: share of the tokens of each instruction that the VLM does not see in training; one draw per window.
         history: who looks back on the window; see `History`.
         readout: what becomes the action embeddings of a frame; see `Readout`.
         head: which policy head, and its size.
@@ -65,7 +64,6 @@ class VLAConfig:
     cut_mix: Mapping[str, float] = field(default_factory=dict)
     shift_px: Mapping[str, int] = field(default_factory=lambda: {"static": 10, "gripper": 4})
     color_jitter: ColorJitter = NO_JITTER
-    word_dropout: float = 0.0
     history: History = "policy_head"
     readout: Readout = "lrn"
     head: HeadConfig = field(default_factory=LSTMHeadConfig)
@@ -79,8 +77,6 @@ class VLAConfig:
                 raise VlasyncError(f"cut_mix: no camera {camera!r} among {', '.join(self.cameras)}, which the VLA sees")
             if not 0 <= share <= 1:
                 raise VlasyncError(f"cut_mix: share of {camera!r} is {share}; expected 0 to 1")
-        if not 0 <= self.word_dropout < 1:
-            raise VlasyncError(f"word_dropout is {self.word_dropout}; expected 0 to less than 1")
 
 
 def build_vla(name_or_path: str | Path, config: VLAConfig, spec: SyncSpec, *, seed: int = 0) -> VLA:
@@ -176,18 +172,12 @@ class VLA(nn.Module):
             images: camera name -> `[N * T, 3, H, W']` uint8.
             state: `[N * T, S]` float32.
             sentences: N instructions.
-            frames_per_draw: consecutive frames whose images and sentences change alike (in training mode).
+            frames_per_draw: consecutive frames whose images change alike (in training mode).
 
         Returns:
             `[N * T, n, D]` hidden states of the VLM at [LRN], or pooled.
         """
-        return self.tokens.embed(
-            sentences,
-            self._pixels(images, frames_per_draw),
-            state,
-            word_dropout=self.config.word_dropout if self.training else 0.0,
-            rows_per_draw=len(sentences) * frames_per_draw // len(state),
-        )
+        return self.tokens.embed(sentences, self._pixels(images, frames_per_draw), state)
 
     def embed_windows(
         self, images: Mapping[str, torch.Tensor], state: torch.Tensor, sentences: Sequence[str]

@@ -80,8 +80,6 @@ class TrainOptions(TuningOptions):
             ColorJitter counts, as `0.3 0.3 0.3 0.03`; for a policy that is to drive under other light or colours.
         cut_mix: camera and share of its windows that show in a rectangle what another window shows there, as `static
             0.7`; for a policy that is to drive in another scene than the few that it trains in.
-        word_dropout: share of the words of each instruction that are hidden in training, as `0.2`; for a policy that is
-            to understand wordings that no demonstration has.
         compute: how the VLM is computed, which is no part of the recipe: a run may go on in another way.
     """
 
@@ -95,5 +93,4 @@ class TrainOptions(TuningOptions):
     readout: Literal["lrn", "pooled"] | None = None
     color_jitter: tuple[float, float, float, float] | None = None
     cut_mix: dict[str, float] | None = None
-    word_dropout: float | None = None
     compute: Annotated[Compute, tyro.conf.arg(name="")] = BY_DEVICE

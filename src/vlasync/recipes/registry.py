@@ -57,7 +57,6 @@ def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
                 readout=options.readout,
                 color_jitter=jitter,
                 cut_mix=options.cut_mix,
-                word_dropout=options.word_dropout,
             ),
         ),
         training=replace(
