@@ -1,11 +1,11 @@
 """Which wordings a policy understands: its loss on demonstrations under sentences that it never heard.
 
-    python benchmarks/wordings.py RUN [RUN ...] --data data/tasks [--windows 4000] [--write]
+    python benchmarks/wordings.py RUN [RUN ...] --data DATA [DATA ...] [--windows 4000] [--write]
 
-Windows of a recording on the play table, each once under its own sentence and once under each of the four held-out ones
-of its task; what differs is the wording alone, so the demonstrations may be those of the training. A wording counts as
-misread where it raises the pose loss of its task by half or more: one that is taken for another task raises it several
-times, one that is understood by a hundredth.
+One recording on the play table for each run, in scenes that it knows. Each window is shown once under its own sentence
+and once under each of the four held-out ones of its task; what differs is the wording alone, so the demonstrations may
+be those of the training. A wording counts as misread where it raises the pose loss of its task by half or more: one
+that is taken for another task raises it several times, one that is understood by a hundredth.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from vlasync.envs.playtable.instructions import HELD_OUT, TRAINING
 from vlasync.policy import Policy
 from vlasync.types import Batch
 
-HEADINGS = ("run", "word dropout", "loss, own sentences", "loss, held-out ones", "misread", "the worst")
+HEADINGS = ("run", "loss, own sentences", "loss, held-out ones", "misread", "the worst")
 MISREAD = 1.5
 PAGE = Path(__file__).parents[1] / "docs" / "calvin.md"
 
@@ -40,13 +40,11 @@ class Understanding:
 
     Attributes:
         run: its name.
-        word_dropout: with which it was trained.
         own: task -> mean pose loss under the sentences of the demonstrations.
         held_out: task and wording -> mean pose loss of that task's windows.
     """
 
     run: str
-    word_dropout: float
     own: dict[str, float]
     held_out: dict[tuple[str, str], float]
 
@@ -60,7 +58,7 @@ class Understanding:
         misread = self.misread()
         worst = f"{misread[0][1]!r}, {misread[0][0]:.1f} times" if misread else "-"
         means = (f"{np.mean(list(losses.values())):.4f}" for losses in (self.own, self.held_out))
-        return self.run, f"{self.word_dropout:g}", *means, f"{len(misread)} of {len(self.held_out)}", worst
+        return self.run, *means, f"{len(misread)} of {len(self.held_out)}", worst
 
 
 def batches_by_task(windows: Windows, count: int) -> dict[str, Batch]:
@@ -85,13 +83,15 @@ def understanding(run: Path, data: Path, count: int) -> Understanding:
         for wording in HELD_OUT[task]:
             spoken = replace(batch, sentences=(wording,) * len(batch.sentences))
             held_out[task, wording] = vla.loss(spoken).pose.item()
-    return Understanding(run=run.name, word_dropout=vla.config.word_dropout, own=own, held_out=held_out)
+    return Understanding(run=run.name, own=own, held_out=held_out)
 
 
-def main(runs: tyro.conf.Positional[tuple[Path, ...]], *, data: Path, windows: int = 4000, write: bool = False) -> None:
+def main(
+    runs: tyro.conf.Positional[tuple[Path, ...]], *, data: tuple[Path, ...], windows: int = 4000, write: bool = False
+) -> None:
     """Compare runs; `--write` puts the table into docs/calvin.md and a dated line into RESULTS.md."""
     torch.set_num_threads(1)
-    rows = [understanding(run, data, windows) for run in runs]
+    rows = [understanding(run, own, windows) for run, own in zip(runs, data, strict=True)]
     table = Table(*HEADINGS)
     for row in rows:
         table.add_row(*row.cells())
@@ -99,7 +99,7 @@ def main(runs: tyro.conf.Positional[tuple[Path, ...]], *, data: Path, windows: i
     if write:
         lines = (HEADINGS, ("---",) * len(HEADINGS), *(row.cells() for row in rows))
         write_section(PAGE, "wordings", "\n".join(f"| {' | '.join(line)} |" for line in lines))
-        words = (f"{row.run} (word dropout {row.word_dropout:g}) {len(row.misread())}" for row in rows)
+        words = (f"{row.run} {len(row.misread())}" for row in rows)
         keep("wordings", f"misread of {len(rows[0].held_out)} held-out wordings: {'; '.join(words)}")
 
 
