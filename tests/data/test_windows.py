@@ -86,10 +86,17 @@ def test_a_selection_uses_only_its_episodes() -> None:
 
 def test_split_is_a_partition() -> None:
     training, validation = split_episodes(23, every=10)
-    assert validation == [9, 19]
-    assert sorted(training + validation) == list(range(23))
+    assert [episode // 10 for episode in validation] == [0, 1]
+    assert sorted(training + validation) == list(range(23)) and training == sorted(training)
+    assert split_episodes(23, every=10) == (training, validation)
     with pytest.raises(VlasyncError, match="of 3 episodes"):
         split_episodes(3, every=10)
+
+
+@pytest.mark.parametrize(("tasks", "every"), [(34, 20), (16, 20), (8, 20), (34, 2), (20, 20)])
+def test_validation_meets_most_tasks_of_a_recording_that_goes_through_them_in_turn(tasks: int, every: int):
+    _, validation = split_episodes(60 * tasks, every=every)
+    assert len({episode % tasks for episode in validation}) >= 0.8 * tasks
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,10 @@ from vlasync.types import Batch, Episode, LanguageSpan, Window
 
 
 def split_episodes(count: int, *, every: int) -> tuple[list[int], list[int]]:
-    """Split episode numbers for training and validation: each `every`-th episode is for validation.
+    """Split episode numbers for training and validation: of each `every` episodes in a row, one is for validation.
+
+    Which one is drawn, alike for equal arguments: recordings go through their tasks in turn, and a fixed stride would
+    fall in step with them. Every 20th episode of 34 tasks in turn belongs to 17 of them.
 
     Args:
         count: number of episodes.
@@ -39,8 +42,9 @@ def split_episodes(count: int, *, every: int) -> tuple[list[int], list[int]]:
         raise VlasyncError(
             f"cannot keep every {every}-th of {count} episodes for validation; give 2 <= every <= {count}"
         )
-    validation = range(every - 1, count, every)
-    return [episode for episode in range(count) if episode not in validation], list(validation)
+    drawn = np.random.default_rng(0).integers(every, size=count // every)
+    validation = (np.arange(count // every) * every + drawn).tolist()
+    return sorted(set(range(count)) - set(validation)), validation
 
 
 class Windows:

@@ -52,7 +52,7 @@ class RunConfig:
             demonstrations in another one are converted.
         normalization: how actions are brought to [-1, 1].
         bounds: low and high of all pose numbers, for the kinds `bounds` and `mu_law`; None for their usual ones.
-        validation_every: every n-th episode is kept for the validation loss (where the data has no validation part).
+        validation_every: one of every n episodes is kept for the validation loss, where the data has no such part.
         without_effect: settings of the file that this was read from which change nothing; for the record.
     """
 

@@ -25,7 +25,7 @@ class Cut:
         window_size: W, frames per window.
         chunk_size: K, future actions per frame.
         actions: representation of their actions.
-        validation_every: every n-th episode of a dataset without a validation part of its own is for validation.
+        validation_every: one of every n episodes of a dataset without a validation part of its own is for validation.
     """
 
     window_size: int
@@ -37,8 +37,8 @@ class Cut:
 def open_sources(sources: Sequence[Source], cut: Cut, folder: Path) -> tuple[MixedWindows, MixedWindows | None]:
     """Windows of all datasets for training and for validation.
 
-    Each dataset is split by itself: its own `validation/` or every n-th of its episodes is for validation alone. What
-    the actions mean is the first dataset's say; the others are converted.
+    Each dataset is split by itself: its own `validation/`, or one of every n of its episodes, is for validation alone.
+    What the actions mean is the first dataset's say; the others are converted.
 
     Args:
         sources: one or more datasets, each once.
