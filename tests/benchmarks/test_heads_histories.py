@@ -1,32 +1,17 @@
 """The benchmark of heads and histories from end to end, with next to no training."""
 
-from pathlib import Path
-
 import pytest
 
 import heads_histories as benchmark
-from vlasync.data.store import create_store, write_shard
-from vlasync.recording import calvin_cameras
-from vlasync.testing import record_play_table
 
-TASKS = ("open_drawer", "close_drawer")
 BEGIN, END = f"<!-- {benchmark.SECTION} -->", f"<!-- end of {benchmark.SECTION} -->"
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demonstrations") / "data"
-    episodes = record_play_table("small", TASKS, cameras=calvin_cameras(64, 64), episodes_per_task=2, seed=5).episodes
-    create_store(folder, episodes[0].spec)
-    write_shard(folder, "00000", episodes)
-    return folder
-
-
-def test_a_combination_is_trained_driven_and_written_down_once(data, tmp_path, monkeypatch):
+def test_a_combination_is_trained_driven_and_written_down_once(data, tasks, tmp_path, monkeypatch):
     page = tmp_path / "heads.md"
     page.write_text(f"before\n{BEGIN}\nan old table\n{END}\nafter\n")
     monkeypatch.setattr(benchmark, "PAGE", page)
-    monkeypatch.setattr(benchmark, "DEMO_TASKS", TASKS)
+    monkeypatch.setattr(benchmark, "DEMO_TASKS", tasks)
     asked = {"data": data, "out": tmp_path / "out", "steps": 2, "trials": 1, "only": ("fc/one_step",), "write": True}
     benchmark.main(**asked)
     text = page.read_text()

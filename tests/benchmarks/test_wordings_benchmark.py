@@ -1,32 +1,16 @@
 """The benchmark of wordings on a run of two steps, and what it calls misread."""
 
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 import wordings as benchmark
-from vlasync.data.store import create_store, write_shard
 from vlasync.envs.playtable.instructions import HELD_OUT
 from vlasync.recipes.demo import demo
-from vlasync.recording import calvin_cameras
-from vlasync.testing import record_play_table
 from vlasync.training.run import train
 
-TASKS = ("open_drawer", "close_drawer")
 BEGIN, END = "<!-- wordings -->", "<!-- end of wordings -->"
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demonstrations") / "data"
-    episodes = record_play_table("small", TASKS, cameras=calvin_cameras(64, 64), episodes_per_task=2, seed=5).episodes
-    create_store(folder, episodes[0].spec)
-    write_shard(folder, "00000", episodes)
-    return folder
-
-
-def test_a_run_is_measured_under_all_held_out_wordings_and_written_down(data, tmp_path, monkeypatch):
+def test_a_run_is_measured_under_all_held_out_wordings_and_written_down(data, tasks, tmp_path, monkeypatch):
     config, run, page = demo(), tmp_path / "tried", tmp_path / "calvin.md"
     small = replace(config.training, steps=2, batch_size=2, milestones=())
     train(replace(config, training=small), data, run)
@@ -37,7 +21,7 @@ def test_a_run_is_measured_under_all_held_out_wordings_and_written_down(data, tm
     benchmark.main((run,), data=(data,), windows=20, write=True)
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "an old table" not in text
-    assert "| tried | 0." in text and f" of {sum(len(HELD_OUT[task]) for task in TASKS)} |" in text
+    assert "| tried | 0." in text and f" of {sum(len(HELD_OUT[task]) for task in tasks)} |" in text
     assert kept[0][1].startswith("misread of 8 held-out wordings: tried ")
 
 
