@@ -39,9 +39,7 @@ def split_episodes(count: int, *, every: int) -> tuple[list[int], list[int]]:
         Episode numbers for training and for validation; together they are `0..count - 1`.
     """
     if every < 2 or count < every:
-        raise VlasyncError(
-            f"cannot keep every {every}-th of {count} episodes for validation; give 2 <= every <= {count}"
-        )
+        raise VlasyncError(f"cannot keep one in {every} of {count} episodes for validation; give 2 <= every <= {count}")
     drawn = np.random.default_rng(0).integers(every, size=count // every)
     validation = (np.arange(count // every) * every + drawn).tolist()
     return sorted(set(range(count)) - set(validation)), validation
