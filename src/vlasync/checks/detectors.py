@@ -38,13 +38,14 @@ class AuditConfig:
     statistics: SyncSpec | None = None
 
 
-def detectors(config: AuditConfig, preview: Sequence[Episode]) -> list[Detector]:
+def detectors(config: AuditConfig, preview: Sequence[Episode], *, episodes: int) -> list[Detector]:
     """One fresh detector of each kind; those that read pixels come last.
 
     Args:
         config: what to look at.
         preview: episodes spread over the dataset, from which to learn what it usually looks like; none where
             `config.images` is off. Their numbers are sound; pixels of some may still be unreadable (DatasetError).
+        episodes: how many will be looked at.
     """
     return [
         StreamCheck(),
@@ -55,5 +56,5 @@ def detectors(config: AuditConfig, preview: Sequence[Episode]) -> list[Detector]
         MotionCheck(),
         GripperCheck(),
         *([] if config.statistics is None else [StatisticsCheck(config.statistics)]),
-        *image_checks(preview),
+        *image_checks(preview, episodes=episodes),
     ]

@@ -140,10 +140,12 @@ def survey(part: Part, config: AuditConfig, extra: Sequence[Detector], progress:
         extra: fresh detectors beside those of every audit; what they gather is in them afterwards.
         progress: advanced by one for each episode.
     """
-    gathered = Survey([*detectors(config, _preview(part) if config.images else []), *extra])
+    numbers = chosen(len(part.episodes), config.sample)
+    preview = _preview(part) if config.images else []
+    gathered = Survey([*detectors(config, preview, episodes=len(numbers)), *extra])
     fresh = copy.deepcopy(gathered)
     clock = _Clock(progress)
-    rest = deque(_chunks(chosen(len(part.episodes), config.sample)))
+    rest = deque(_chunks(numbers))
     left = sum(map(len, rest))
     alone = part.path is None or config.workers == 1
     while rest and (alone or not clock.calls_for_help(left)):

@@ -84,7 +84,8 @@ def as_claimed(defect: Defect | StatisticsDefect, episodes: Sequence[Episode]) -
     """
     if not isinstance(defect, Defect) or defect.code != "image-lag":
         return defect
-    (check,) = image_checks([episodes[number] for number in chosen(len(episodes), PREVIEW_EPISODES)])
+    preview = [episodes[number] for number in chosen(len(episodes), PREVIEW_EPISODES)]
+    (check,) = image_checks(preview, episodes=len(episodes))
     names = set()
     for episode in episodes:
         alone = copy.deepcopy(check)

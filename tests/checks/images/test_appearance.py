@@ -17,6 +17,7 @@ from vlasync.checks.images import appearance
 from vlasync.checks.images.appearance import Appearance
 from vlasync.checks.images.check import ImageCheck, image_checks
 from vlasync.checks.images.thumbnails import thumbnails, tiles
+from vlasync.checks.images.views import TURNED, UPRIGHT, View
 from vlasync.data.open import open_dataset
 from vlasync.recording import calvin_cameras
 from vlasync.testing import record_play_table
@@ -39,7 +40,7 @@ def clean() -> list[Episode]:
 
 
 def look(episodes: Sequence[Episode]) -> list[Problem]:
-    (check,) = image_checks(episodes)
+    (check,) = image_checks(episodes, episodes=len(episodes))
     for episode in episodes:
         check.look(episode)
     return check.problems()
@@ -67,7 +68,7 @@ def test_what_is_learnt_from_the_first_frames_holds_for_the_rest(
 @pytest.mark.parametrize("split", ["training", "validation"])
 def test_calvin_is_clean_and_its_images_are_in_step(shared_data: Path, split: str) -> None:
     episodes = list(open_dataset(shared_data / "calvin_sample" / split))
-    (check,) = image_checks(episodes)
+    (check,) = image_checks(episodes, episodes=len(episodes))
     for episode in episodes:
         check.look(episode)
     assert check.problems() == []
@@ -170,6 +171,42 @@ def test_repeated_images_are_found(clean: list[Episode], count: int, code: str) 
     assert problem.code == code
 
 
+def _shown(episode: Episode, frames: range, share: float) -> Episode:
+    """The static camera shows one image in `frames`, but for a patch of some share that changes in the odd ones."""
+    images = np.asarray(episode.images["static"][:]).copy()
+    images[frames] = images[frames.start]
+    side = round(share**0.5 * images.shape[1])
+    images[[t for t in frames if t % 2], :side, :side] += 1
+    return replace(episode, images={**episode.images, "static": images})
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.01, False), (0.04, True)])
+def test_a_repeated_image_counts_where_the_hand_is_seen(clean: list[Episode], share: float, found: bool) -> None:
+    odd = _shown(clean[-1], range(4, 12), share)
+    images = np.asarray(odd.images["static"]).copy()
+    images[8] = images[7]
+    problems = look([*clean[:-1], replace(odd, images={**odd.images, "static": images})])
+    assert ("image-duplicate" in codes(problems)) == found
+
+
+def test_a_camera_that_freezes_until_the_end_is_found(clean: list[Episode]) -> None:
+    images = np.asarray(clean[-1].images["static"][:]).copy()
+    images[-9:] = images[-9]  # the frame before is the same: the camera may have shown nothing new by then
+    images[-10] = images[-9]
+    (problem,) = look([*clean[:-1], replace(clean[-1], images={**clean[-1].images, "static": images})])
+    assert problem.code == "image-frozen"
+
+
+def test_turning_the_images_of_a_fixed_camera_must_not_make_them_stranger(
+    clean: list[Episode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = {UPRIGHT: 0.0, **dict.fromkeys(TURNED, 0.0), View(columns=True): 30.0}
+    (check,) = image_checks(clean, episodes=len(clean))
+    monkeypatch.setattr(appearance, "_fits", lambda *_: fits)
+    check.look(clean[0])
+    assert not any("`static`" in problem.message for problem in check.problems())
+
+
 def test_a_robot_at_rest_may_give_equal_images(clean: list[Episode]) -> None:
     def resting(episode: Episode) -> Episode:
         frames = np.r_[np.zeros(8, int), np.arange(len(episode))]
@@ -184,7 +221,7 @@ def test_a_robot_at_rest_may_give_equal_images(clean: list[Episode]) -> None:
 
 
 def test_where_there_is_too_little_to_learn_from_no_lag_is_claimed_to_show(clean: list[Episode]) -> None:
-    (check,) = image_checks(clean[:2])
+    (check,) = image_checks(clean[:2], episodes=2)
     for episode in clean[:2]:
         check.look(episode)
     none = {"episodes": 0, "of": 2, "not": [episode.name for episode in clean[:2]]}
@@ -204,7 +241,7 @@ def test_parts_looked_at_elsewhere_join_to_the_same_report(clean: list[Episode])
         rework_images(episode, upside_down, ("static",)) if number % 4 == 1 else episode
         for number, episode in enumerate(clean)
     ]
-    fresh = ImageCheck(Appearance.of(clean))
+    fresh = ImageCheck(Appearance.of(clean), episodes=len(clean))
     whole, first, rest = (copy.deepcopy(fresh) for _ in range(3))
     for number, episode in enumerate(episodes):
         whole.look(episode)

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, shift
 from vlasync.checks.alignment import aligned
 from vlasync.checks.images.flow import CENTRE, affine_flow
 from vlasync.checks.images.flow_model import LAGS, FlowModel
-from vlasync.checks.images.lag import CLAIMED_LAGS, LagEvidence, would_show
+from vlasync.checks.images.lag import CLAIMED_LAGS, DECISIVE, FEW, LagEvidence, would_show
 from vlasync.checks.images.views import TURNED, UPRIGHT, View
 
 RANDOM = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def late(number: int, lag: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def evidence(episodes: list[tuple[np.ndarray, np.ndarray]], first: int = 0) -> LagEvidence:
-    gathered = LagEvidence("static")
+    gathered = LagEvidence("static", episodes=len(FLOWS))
     for number, (flow, moved) in enumerate(episodes):
         gathered.look(f"episode {first + number}", MODEL, flow, moved)
     return gathered
@@ -107,6 +107,31 @@ def test_one_late_episode_is_named(lag: int) -> None:
     assert f"{abs(lag)} frame(s) {'late' if lag > 0 else 'early'}" in problem.message
 
 
+def leaning(monkeypatch: pytest.MonkeyPatch, *, late: int, of: int, asked: int) -> LagEvidence:
+    """Of so many episodes the first ones say of their images that they are late, by twice what decides of a few."""
+    gathered = LagEvidence("static", episodes=asked)
+    for number in range(of):
+        with monkeypatch.context() as patched:
+            if number < late:
+                patched.setattr(FlowModel, "gains", lambda *_: {lag: 2 * DECISIVE * (lag == 1) for lag in LAGS})
+            gathered.look(f"episode {number}", MODEL, FLOWS[number % 2], MOTIONS[number % 2])
+    return gathered
+
+
+@pytest.mark.parametrize(("asked", "count"), [(1, 1), (FEW, 1), (10_000, 0)])
+def test_one_of_many_episodes_has_to_speak_more_clearly(
+    monkeypatch: pytest.MonkeyPatch, asked: int, count: int
+) -> None:
+    gathered = leaning(monkeypatch, late=1, of=50, asked=asked)
+    assert sum(problem.count for problem in gathered.problems()) == count
+    assert gathered.claimed()["static"]["episodes"] == 49 + count
+
+
+def test_many_that_say_the_same_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    (problem,) = leaning(monkeypatch, late=2, of=50, asked=10_000).problems()
+    assert problem.count == 2
+
+
 def test_what_is_claimed_is_found() -> None:
     claims = [would_show(MODEL, flow, moved) for flow, moved in zip(FLOWS, MOTIONS, strict=True)]
     assert sum(claims) >= 10
@@ -118,7 +143,7 @@ def test_what_is_claimed_is_found() -> None:
 
 def test_nothing_is_claimed_of_an_arm_that_moves_evenly() -> None:
     even = np.repeat(motion(1, 5), 40, axis=0)
-    gathered = LagEvidence("static")
+    gathered = LagEvidence("static", episodes=len(FLOWS))
     gathered.look("even", MODEL, flow_of(even, 1), even)
     for number in range(3):
         gathered.look(f"episode {number}", MODEL, *late(number, 0))

@@ -31,10 +31,11 @@ MIN_ACTION = 7
 NEARLY_ALL = 0.9
 """Share of the episodes that must agree before a convention is inferred for the dataset."""
 
-LOST_PATH = 0.25
+LOST_PATH = 0.4
 """Share of an episode's translation or rotation that clipping may cut off. Demonstrations that reach the bound now and
-then lose far less: at most 1 % of the translation and 12 % of the rotation over 680 episodes of the play table, in
-which up to 40 % of the frames are clipped. Who imitates actions that lose a quarter stops that far short."""
+then lose less: over 8,160 episodes of the play table with bursts of perturbation at most 15 % of the translation and
+35 % of the rotation, 1 and 18 % in ninety-nine of a hundred. Who imitates actions that lose two fifths stops that far
+short."""
 
 
 class MotionCheck(Detector):

@@ -83,17 +83,24 @@ class CameraAppearance:
     ) -> View | None:
         """How an episode's thumbnails are seen; None where that is open.
 
-        The motion decides where it is clear. Where the hand hardly moves, it may only lean to images that are turned;
-        then they are if that makes them what this camera usually shows.
+        The motion decides where it is clear, but turning a fixed camera's images must not make them stranger: what
+        something else moved may have followed the hand by chance. Where the hand hardly moves, it may only lean to
+        images that are turned; then they are if that makes them what this camera usually shows.
         """
         assert self.model is not None
         fits = _fits(self.model, flow, motion)
         view = _clear_view(fits, UPRIGHT)
+        if view != UPRIGHT and not in_hand(self.camera) and not self._is_nearer(view, small, than=1.0):
+            return None
         likelier = [other for other in TURNED if fits[other] > fits[UPRIGHT]]
         if view != UPRIGHT or not likelier:
             return view
         nearest = min(likelier, key=lambda other: self.strangeness(other.apply(small)))
-        return nearest if self.strangeness(nearest.apply(small)) < FAMILIAR * self.strangeness(small) else None
+        return nearest if self._is_nearer(nearest, small, than=FAMILIAR) else None
+
+    def _is_nearer(self, view: View, small: NDArray[np.float32], *, than: float) -> bool:
+        """Whether seeing thumbnails in a view leaves less than a share of their strangeness."""
+        return self.strangeness(view.apply(small)) < than * self.strangeness(small)
 
     @property
     def colours_known(self) -> bool:

@@ -46,10 +46,11 @@ class ImageCheck(Detector):
 
     needs: ClassVar[tuple[str, ...]] = ("tcp_position", "tcp_euler")
 
-    def __init__(self, appearance: Appearance) -> None:
+    def __init__(self, appearance: Appearance, *, episodes: int) -> None:
+        """Compare with what the cameras usually show, in a dataset of which so many `episodes` are looked at."""
         super().__init__()
         self._appearance = appearance
-        self._lags = {name: LagEvidence(name) for name in appearance.cameras}
+        self._lags = {name: LagEvidence(name, episodes=episodes) for name in appearance.cameras}
 
     def look(self, episode: Episode) -> None:
         """Check one episode."""
@@ -168,10 +169,15 @@ class ImageCheck(Detector):
         )
 
 
-def image_checks(preview: Sequence[Episode]) -> list[Detector]:
-    """The detector of images, taught by a preview of the dataset; none where there is nothing to see."""
-    untaught = ImageCheck(Appearance(cameras={}))
+def image_checks(preview: Sequence[Episode], *, episodes: int) -> list[Detector]:
+    """The detector of images, taught by a preview of the dataset; none where there is nothing to see.
+
+    Args:
+        preview: episodes spread over the dataset.
+        episodes: how many will be looked at.
+    """
+    untaught = ImageCheck(Appearance(cameras={}), episodes=episodes)
     if any(untaught.lacks(episode) for episode in preview):
         return [untaught]  # says of each episode that it was not checked
     appearance = Appearance.of(preview)
-    return [ImageCheck(appearance)] if appearance.cameras else []
+    return [ImageCheck(appearance, episodes=episodes)] if appearance.cameras else []

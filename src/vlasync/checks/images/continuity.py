@@ -18,13 +18,18 @@ from vlasync.checks.images.views import UPRIGHT, WRONG, View
 SIDE = 8
 """Cells per side that are compared: coarse enough for motion not to matter much."""
 
-SWITCH = 0.6
-"""A frame has switched where flipping it leaves less than this share of the difference to the frame before. Between
-clean frames the ratio stays above 0.84 for the play table's wrist camera, the worst of all, and above 5 for the fixed
-one; at a planted switch it is 0.25 in the median."""
+SWITCH = 0.55
+"""A frame has switched where flipping it leaves less than this share of the difference to the frame before. The wrist
+camera is the worst of all: a planted switch leaves less in 98 of 100 cases, and of 503,956 clean frames of the play
+table one does (0.50); the next one leaves 0.59."""
 
 BACK = 0.85
 """A switch back to what it was before is believed sooner."""
+
+FOR_GOOD = 0.45
+"""A switch that none follows is believed later: 96 of 100 planted ones leave less, and none of those clean frames. A
+hand that leaves the cabinet may see something else altogether from one frame to the next, and nothing of it tells
+whether that lasts."""
 
 LEAST_LEVELS = 2.0
 """Mean difference in grey levels below which nothing has switched."""
@@ -67,6 +72,7 @@ def _switches(as_is: NDArray[np.float32], switched: Mapping[Way, NDArray[np.floa
     """Frames that differ from the one before by one of the ways, from differences `[T - 1]` as they are and with it."""
     found: dict[int, Way] = {}
     last: Way | None = None
+    ratio = 0.0
     for step, difference in enumerate(as_is):
         if difference < LEAST_LEVELS:
             continue
@@ -74,4 +80,7 @@ def _switches(as_is: NDArray[np.float32], switched: Mapping[Way, NDArray[np.floa
         if switched[way][step] < (BACK if way == last else SWITCH) * difference:
             found[step + 1] = way
             last = None if way == last else way
+            ratio = switched[way][step] / difference
+    if last is not None and ratio > FOR_GOOD:
+        found.popitem()
     return found
