@@ -1,10 +1,13 @@
 import dataclasses
 import json
+import os
+import platform
 
 import pytest
+import torch
 
 from vlasync.errors import CheckpointError, VlasyncError
-from vlasync.evaluation.results import EvaluationResults, TaskResult, wilson_interval
+from vlasync.evaluation.results import EvaluationResults, TaskResult, describe_machine, wilson_interval
 
 
 def test_wilson_interval_agrees_with_the_closed_form():
@@ -25,6 +28,18 @@ def test_wilson_interval_holds_the_rate_and_stays_a_probability(successes):
 def test_impossible_counts_are_refused(successes, trials):
     with pytest.raises(ValueError, match="cannot be"):
         TaskResult("open_drawer", successes, trials)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [({"avx512_f", "avx2", "amx_tile"}, "x86_64, AMX"), ({"avx2"}, "x86_64, AVX2"), (set(), "x86_64")],
+)
+def test_a_machine_is_told_by_what_its_cores_multiply_with(monkeypatch, flags, words):
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(flags, True))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert describe_machine() == f"2 CPU cores, {words}"
 
 
 def test_results_come_back_from_disk_as_they_were(results, tmp_path):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
+import torch
 from scipy.stats import binomtest
 
 from vlasync.evaluation.saved import SavedRecord
@@ -111,9 +112,17 @@ def installed_versions() -> dict[str, str]:
     }
 
 
+_VECTORS = {"amx_tile": "AMX", "avx512_f": "AVX-512", "avx2": "AVX2"}
+"""Names of what a processor multiplies with, the fastest first. One core trains the laptop recipe on 636 frames a
+second where it has AVX-512, and on 190 where AVX2 is all it has."""
+
+
 def describe_machine() -> str:
-    """Architecture and number of cores: what a timing cannot be read without."""
-    return f"{platform.machine()}, {os.cpu_count()} CPU cores"
+    """GPU, cores and what they multiply with: what a timing cannot be read without."""
+    capabilities = torch.cpu.get_capabilities()
+    vectors = [name for flag, name in _VECTORS.items() if capabilities.get(flag)][:1]
+    gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
+    return ", ".join([*gpu, f"{os.cpu_count()} CPU cores", platform.machine(), *vectors])
 
 
 @dataclass(frozen=True, kw_only=True)
