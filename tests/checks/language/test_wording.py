@@ -24,6 +24,7 @@ def test_a_sentence_that_was_never_heard_still_fits_its_task() -> None:
         ("take the blue block and rotate it to the left", {"rotate_blue_block_left"}),
         ("lift the pink block lying in the drawer", {"lift_pink_block_drawer"}),
         ("put the object in the cabinet", {"place_in_slider"}),
+        ("gently lift the pink block out of the open drawer", {"lift_pink_block_drawer"}),
         ("toggle the light switch to turn off the light bulb", {"turn_off_lightbulb"}),
         ("push the button to turn on the green light", {"turn_on_led"}),
     ],

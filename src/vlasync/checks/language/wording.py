@@ -58,7 +58,7 @@ _VERBS = _group(
     ("turn", _ROTATE | _LIGHTS),
     ("press toggle switch", _LIGHTS),
     ("place put store", _PLACE | _STACK),
-    ("stack stacked", _STACK | _UNSTACK),
+    ("stack stacked tower", _STACK | _UNSTACK),
     ("unstack collapse remove", _UNSTACK),
 )
 _SIDES = _group(
@@ -80,7 +80,9 @@ _WAYS_OF_DRAWER = _group(
 _GROUPS = (_COLORS, _THINGS, _LAMPS, _VERBS, _SIDES, _WAYS_OF_LIGHTS, _WAYS_OF_SWITCH, _WAYS_OF_DRAWER)
 
 # `push the red block towards the drawer` does not say that the block is in the drawer; `lift it from the drawer` does.
-_PLACE_OF_BLOCK = re.compile(r"\b(?:from|in|into|inside|on|off)(?: the)?(?: \w+)? (\w+)")
+_PLACE_OF_BLOCK = re.compile(r"\b(?:from|out of|in|into|inside|on|off)(?: the)?(?: \w+)? (\w+)")
+# In `take the block out of the open drawer` nothing is to be opened.
+_OPEN_DRAWER = re.compile(r"\bthe open drawer\b")
 _SWITCH_AS_NOUN = re.compile(r"\b(?:the|light) switch\b")
 
 
@@ -103,6 +105,7 @@ def tasks_named(sentence: str) -> Tasks:
     text = " ".join(re.findall(r"[a-z]+", sentence.lower()))
     if text in _KNOWN:
         return _KNOWN[text]
+    text = _OPEN_DRAWER.sub("the drawer", text)
     words = text.split()
     fits = [_join(group, words) for group in _GROUPS]
     about_block = any(word in _THINGS or word in _COLORS for word in words)
