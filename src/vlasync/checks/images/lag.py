@@ -2,7 +2,7 @@
 
 The image motion of every step is compared with what a `FlowModel` expects for the motion of the hand, at every lag, and
 log-likelihood ratios are summed: over an episode, for the one recorder that lagged, and over all episodes. The more
-episodes there are, the more clearly a single one has to speak, so that chance says nothing in a dataset of any size.
+episodes there are, the more clearly a single one has to speak, so that a large dataset raises no more false alarms.
 
 Measured on 136 clean play table episodes of 12 to 50 frames that no threshold was chosen on (64 px, and 200 / 84 px),
 each under models learnt from four random previews of 16: a wrong lag is preferred to the right one by at most 3.2

@@ -18,7 +18,8 @@ EMPTY_LEVELS = 2.0
 Clean images of both simulators vary by 30 and more."""
 
 MOVED_M = 0.002
-"""Motion of the TCP that a camera must show. Clean recordings have no two equal images at all, not even of 64 px."""
+"""Motion of the TCP that a camera must show. In clean recordings no two images in a row are equal, not even of 64 px,
+unless the hand is out of view."""
 
 SEEN_CELLS = 0.02
 """Share of the thumbnail's cells that change around repeated images, from which on the camera sees the hand. With the
