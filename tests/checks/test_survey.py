@@ -170,7 +170,7 @@ class Look(Detector):
 
 
 def test_pixels_that_cannot_be_read_are_a_problem_and_the_rest_is_checked(monkeypatch):
-    monkeypatch.setattr(survey, "detectors", lambda config, preview: [GripperCheck(), Look()])
+    monkeypatch.setattr(survey, "detectors", lambda config, preview, episodes: [GripperCheck(), Look()])
     torn = replace(CLEAN[0], images={"static": Torn()})
     report = audit([torn, *CLEAN[1:10], flipped(CLEAN[11])])
     assert [problem.code for problem in report.problems] == ["unreadable", "gripper-polarity"]

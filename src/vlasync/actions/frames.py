@@ -3,6 +3,9 @@
 Every conversion goes through the poses that actions aim at: the source spec turns action and reference pose into a
 goal, the target spec writes that goal relative to its own reference (`poses.py`). Nothing is clipped on the way,
 whatever `action_clip` says.
+
+One thing bounds exactness: `relative_to_target` actions that are differences of other Euler angles than the world's
+extrinsic ones, which poses carry along. At a distance d (rad) from gimbal lock they lead back to within 1e-15 / d.
 """
 
 from __future__ import annotations
