@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vlasync.checks.findings import Problem
-from vlasync.checks.images import appearance
+from vlasync.checks.images import appearance, continuity
 from vlasync.checks.images.appearance import Appearance
 from vlasync.checks.images.check import ImageCheck, image_checks
 from vlasync.checks.images.thumbnails import thumbnails, tiles
@@ -195,6 +195,15 @@ def test_a_camera_that_freezes_until_the_end_is_found(clean: list[Episode]) -> N
     images[-10] = images[-9]
     (problem,) = look([*clean[:-1], replace(clean[-1], images={**clean[-1].images, "static": images})])
     assert problem.code == "image-frozen"
+
+
+@pytest.mark.parametrize(
+    ("ratios", "switches"),
+    [([0.5], []), ([0.4], [1]), ([0.6], []), ([0.5, 0.8], [1, 2]), ([0.4, 0.8, 0.5], [1, 2])],
+)
+def test_a_switch_for_good_has_to_be_clearer(ratios: list[float], switches: list[int]) -> None:
+    as_is = np.full(len(ratios), 10.0, np.float32)
+    assert list(continuity._switches(as_is, {"turned": as_is * np.float32(ratios)})) == switches
 
 
 def test_turning_the_images_of_a_fixed_camera_must_not_make_them_stranger(

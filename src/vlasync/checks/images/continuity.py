@@ -72,7 +72,6 @@ def _switches(as_is: NDArray[np.float32], switched: Mapping[Way, NDArray[np.floa
     """Frames that differ from the one before by one of the ways, from differences `[T - 1]` as they are and with it."""
     found: dict[int, Way] = {}
     last: Way | None = None
-    ratio = 0.0
     for step, difference in enumerate(as_is):
         if difference < LEAST_LEVELS:
             continue
@@ -80,7 +79,8 @@ def _switches(as_is: NDArray[np.float32], switched: Mapping[Way, NDArray[np.floa
         if switched[way][step] < (BACK if way == last else SWITCH) * difference:
             found[step + 1] = way
             last = None if way == last else way
-            ratio = switched[way][step] / difference
-    if last is not None and ratio > FOR_GOOD:
-        found.popitem()
+    if last is not None:
+        t, way = found.popitem()
+        if switched[way][t - 1] <= FOR_GOOD * as_is[t - 1]:
+            found[t] = way
     return found

@@ -77,7 +77,7 @@ class LagEvidence:
         if model.log_likelihood(flow, motion) - model.log_likelihood(flow, 0.0 * motion) < DECISIVE:
             self.pass_over(name)  # what these images show has nothing to do with the hand, at any lag
             return
-        if gains[best] > self._decisive or would_show(model, flow, motion, self._decisive + CLAIMED):
+        if gains[best] > self._decisive or would_show(model, flow, motion, self._decisive):
             self._looked += 1
             self._would_show += 1
         else:
@@ -154,13 +154,14 @@ class LagEvidence:
 
 
 def would_show(
-    model: FlowModel, flow: NDArray[np.float64], motion: NDArray[np.float64], claimed: float = DECISIVE + CLAIMED
+    model: FlowModel, flow: NDArray[np.float64], motion: NDArray[np.float64], decides: float = DECISIVE
 ) -> bool:
     """Whether images of this episode that came later or earlier than they do would be told, by any of `CLAIMED_LAGS`.
 
-    Tried out on its own flow `[T - 1, 6]` and motion `[T - 1, 7]`, shifted; each must make a difference of `claimed`.
+    Tried out on its own flow `[T - 1, 6]` and motion `[T - 1, 7]`, shifted: each must make a difference of more than
+    what `decides`, by `CLAIMED`.
     """
-    return all(max(model.gains(*aligned(flow, motion, -lag)).values()) > claimed for lag in CLAIMED_LAGS)
+    return all(max(model.gains(*aligned(flow, motion, -lag)).values()) > decides + CLAIMED for lag in CLAIMED_LAGS)
 
 
 def _confidence(lag: int, gains: Mapping[int, float]) -> float:
