@@ -14,7 +14,7 @@ from vlasync.errors import VlasyncError
 from vlasync.models.folder import load_vla
 from vlasync.models.tuning import Tuning
 from vlasync.runs import checkpoint_folders, read_metrics
-from vlasync.training.parallel import require_parallel
+from vlasync.training.parallel import require_parallel, start_accelerator
 from vlasync.training.run import RunConfig, train
 
 STEPS = 20
@@ -122,3 +122,10 @@ def test_a_step_keeps_its_windows_however_many_processes_share_it(recipe):
     assert training.shared_by(3, windows_per_step=24) == training
     with pytest.raises(VlasyncError, match="divide 24"):
         training.shared_by(5, windows_per_step=24)
+
+
+def test_processes_that_are_not_joined_do_not_train_into_one_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)  # as on a device that Accelerate joins nobody on
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(VlasyncError, match="started 2 processes, .* joins 1"):
+        start_accelerator("fp32", tmp_path)

@@ -22,7 +22,7 @@ def together(world: int, work: Callable[..., object], *arguments: object, per_ma
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     launcher = {
-        "ACCELERATE_USE_CPU": "true",
+        "CUDA_VISIBLE_DEVICES": "",  # two of them on one GPU could not be joined
         "MASTER_ADDR": "localhost",
         "MASTER_PORT": str(port),
         "WORLD_SIZE": str(world),

@@ -44,10 +44,31 @@ def choose_precision(precision: Precision) -> Literal["no", "bf16"]:
 
 
 def start_accelerator(precision: Precision, run: Path) -> Accelerator:
-    """Which of the processes that train together this one is, on which device and in which precision."""
+    """Which of the processes that train together this one is, on which device and in which precision.
+
+    Raises:
+        VlasyncError: a launcher started several, and Accelerate does not join them on this device.
+    """
     # Accelerate keeps one state per process and refuses another precision; a second run may well want one.
     AcceleratorState._reset_state()
-    return Accelerator(mixed_precision=choose_precision(precision), log_with="tensorboard", project_dir=run)
+    accelerator = Accelerator(
+        cpu=not torch.accelerator.is_available(),  # unless told, processes on CPUs are not joined
+        mixed_precision=choose_precision(precision),
+        log_with="tensorboard",
+        project_dir=run,
+    )
+    _require_joined(accelerator)
+    return accelerator
+
+
+def _require_joined(accelerator: Accelerator) -> None:
+    """Each of them would train alone, and all would write into one run folder."""
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != launched:
+        raise VlasyncError(
+            f"the launcher started {launched} processes, but training on {accelerator.device.type!r} joins "
+            f"{accelerator.num_processes}; start `vlasync train` without a launcher"
+        )
 
 
 def require_parallel(parallel: str, processes: int, tuning: str) -> None:
