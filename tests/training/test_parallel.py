@@ -125,7 +125,7 @@ def test_a_step_keeps_its_windows_however_many_processes_share_it(recipe):
 
 
 def test_processes_that_are_not_joined_do_not_train_into_one_folder(monkeypatch, tmp_path):
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)  # as on a device that Accelerate joins nobody on
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)  # one on which Accelerate joins nobody
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(VlasyncError, match="started 2 processes, .* joins 1"):
+    with pytest.raises(VlasyncError, match=r"started 2 processes, .* joins 1"):
         start_accelerator("fp32", tmp_path)
