@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from vlasync.envs.playtable.arm import NEUTRAL
 from vlasync.envs.playtable.contacts import ContactReader
 from vlasync.envs.playtable.control import ARM_JOINTS, FINGER_JOINTS, FINGER_OPEN_M, InverseKinematics, TargetPose
-from vlasync.envs.playtable.layouts import DEFAULT_SCENE, find_layout
+from vlasync.envs.playtable.layouts import DEFAULT_SCENE, Layout, find_layout
 from vlasync.envs.playtable.model import load_model
 from vlasync.envs.playtable.rendering import CameraRenderer
 from vlasync.envs.playtable.starts import requested_state
@@ -42,7 +42,7 @@ LED_ON = (0.0, 1.0, 0.0, 1.0)
 
 
 class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
-    """A Franka Panda at the table of one of CALVIN's scenes A to D.
+    """A Franka Panda at a table: that of one of CALVIN's scenes A to D, or of a layout of your own.
 
     Observations are dicts that make a `vlasync.types.Observation`: `images` (camera -> `[H, W', 3]` uint8), `state`
     `[15]` (CALVIN's `robot_obs`) and `scene` `[24]` (`scene_obs`). Actions are `[7]`: an increment of the target pose
@@ -56,12 +56,16 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012  # as in Gymnasium
 
     def __init__(
-        self, *, scene: str = DEFAULT_SCENE, cameras: Mapping[str, Camera] | None = None, render_mode: str | None = None
+        self,
+        *,
+        scene: str | Layout = DEFAULT_SCENE,
+        cameras: Mapping[str, Camera] | None = None,
+        render_mode: str | None = None,
     ) -> None:
         """Build the simulation.
 
         Args:
-            scene: one of `layouts.LAYOUTS`.
+            scene: one of `layouts.LAYOUTS`, or a layout of your own.
             cameras: sizes of `static` and `gripper` images; CALVIN's by default, `{}` for no images.
             render_mode: `rgb_array` lets `render()` return the static camera's image.
 
@@ -69,7 +73,7 @@ class PlayTable(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
             RenderingError: images are asked for and no headless OpenGL is installed.
             VlasyncError: there is no such scene, no such camera, or the render mode cannot be had.
         """
-        self.layout = find_layout(scene)
+        self.layout = scene if isinstance(scene, Layout) else find_layout(scene)
         cameras = SyncSpec.CALVIN.cameras if cameras is None else dict(cameras)
         require_cameras(cameras, where="PlayTable")
         if render_mode not in (None, "rgb_array") or (render_mode and "static" not in cameras):
