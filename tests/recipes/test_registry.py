@@ -37,7 +37,6 @@ def test_every_other_option_lands_in_its_place_alone():
         history="interleaved",
         readout="pooled",
         color_jitter=(0.4, 0.3, 0.2, 0.1),
-        tone_curves=0.5,
         cut_mix={"static": 0.5},
         tuning="lora",
         lora_rank=8,
@@ -50,18 +49,11 @@ def test_every_other_option_lands_in_its_place_alone():
             recipe.vla,
             history="interleaved",
             readout="pooled",
-            color_jitter=ColorJitter(brightness=0.4, contrast=0.3, saturation=0.2, hue=0.1, tones=0.5),
+            color_jitter=ColorJitter(brightness=0.4, contrast=0.3, saturation=0.2, hue=0.1),
             cut_mix={"static": 0.5},
             tuning=replace(recipe.vla.tuning, mode="lora", lora_rank=8),
         ),
     )
-
-
-def test_tone_curves_leave_the_jitter_of_a_recipe():
-    recipe = with_overrides(get_recipe("laptop"), TrainOptions(color_jitter=(0.4, 0.3, 0.2, 0.1)))
-    bent = with_overrides(recipe, TrainOptions(tone_curves=0.3))
-    assert bent.vla.color_jitter == ColorJitter(0.4, 0.3, 0.2, 0.1, 0.3)
-    assert with_overrides(bent, TrainOptions(color_jitter=(0.1, 0.0, 0.0, 0.0))).vla.color_jitter.tones == 0.3
 
 
 def test_the_choices_are_those_of_the_model():

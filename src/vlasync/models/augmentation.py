@@ -5,36 +5,28 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import torch
-from torch.nn import functional
 
 from vlasync.errors import VlasyncError
 
 
 @dataclass(frozen=True)
 class ColorJitter:
-    """How far colours change at random in training; the first four mean what those of torchvision's transform do.
-
-    Those change an image as other light would, and what is white or black in it tells by how much. Tones change its
-    surfaces apart from one another, as other paint would; vivid colours stay, as sentences name things by them.
+    """How far colours change at random in training; numbers mean what those of torchvision's transform do.
 
     Attributes:
         brightness: b; all colours are multiplied by 1 - b to 1 + b.
         contrast: c; distances from the mean grey are multiplied by 1 - c to 1 + c.
         saturation: s; distances from grey are multiplied by 1 - s to 1 + s.
         hue: h; hues turn by -h to h of the colour circle.
-        tones: t; a curve maps the levels of each channel: 0 and 1 to themselves, each sixth of the range between them
-            to itself -t to +t, and what lies between along straight lines. It need not rise. Colours of a saturation
-            from 0.7 on, as HSV counts, follow it less, and not at all from 0.9 on.
     """
 
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
-    tones: float = 0.0
 
     def __post_init__(self) -> None:
-        highest = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5, "tones": 1.0}
+        highest = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5}
         for name, value in asdict(self).items():
             if not 0 <= value <= highest[name]:
                 raise VlasyncError(f"color jitter: {name} is {value}; expected 0 to {highest[name]:g}")
@@ -54,9 +46,9 @@ _LUMA = (0.299, 0.587, 0.114)
 def jitter_colors(
     pixels: torch.Tensor, jitter: ColorJitter, repeat: int, generator: torch.Generator | None = None
 ) -> torch.Tensor:
-    """Change colours at random: tones first.
+    """Change colours at random.
 
-    The other four are affine in (r, g, b), so a group of images takes one 3 x 4 matrix. Hues turn about the axis of
+    All four changes are affine in (r, g, b), so a group of images takes one 3 x 4 matrix. Hues turn about the axis of
     greys in RGB, which keeps r + g + b.
 
     Args:
@@ -69,8 +61,6 @@ def jitter_colors(
         `[N, 3, h, w]`, clamped to 0 to 255.
     """
     groups = pixels.unflatten(0, (len(pixels) // repeat, repeat)).flatten(3)  # [G, n, 3, h * w]
-    if jitter.tones:
-        groups = _bend_tones(groups, jitter.tones, generator)
     drawn = torch.rand((4, len(groups), 1, 1), generator=generator, device=pixels.device) * 2 - 1  # -1 to 1
     brightness, contrast = 1 + jitter.brightness * drawn[0], 1 + jitter.contrast * drawn[1]
     saturation, angle = 1 + jitter.saturation * drawn[2], 2 * torch.pi * jitter.hue * drawn[3]
@@ -82,27 +72,6 @@ def jitter_colors(
         changed = (brightness * contrast * matrix).unsqueeze(1) @ groups
         changed += (brightness * (1 - contrast) * grey).unsqueeze(1)
     return changed.clamp_(0.0, 255.0).view_as(pixels)
-
-
-_TONE_SEGMENTS = 6
-"""Straight lines of a tone curve: 43 levels each, so that the shades of two surfaces seldom lie on the same one."""
-
-_VIVID = 0.7, 0.9
-"""Saturations between which a colour comes to stay: CALVIN's woods have up to 0.65, its blocks and lamps 0.9 to 1."""
-
-
-def _bend_tones(groups: torch.Tensor, tones: float, generator: torch.Generator | None) -> torch.Tensor:
-    """`[G, n, 3, h * w]`, each channel of each group through a random curve, see `ColorJitter.tones`."""
-    knots = torch.linspace(0, 1, _TONE_SEGMENTS + 1, device=groups.device).repeat(len(groups), 3, 1)
-    inner = knots[..., 1:-1]
-    inner += tones * (torch.rand(inner.shape, generator=generator, device=groups.device) * 2 - 1)
-    curves = 255 * functional.interpolate(knots.clamp_(0, 1), 256, mode="linear", align_corners=True)  # [G, 3, 256]
-    levels = groups.round().long()
-    bent = curves.unsqueeze(1).expand(-1, levels.shape[1], -1, -1).gather(3, levels)
-    low, high = groups.aminmax(dim=2, keepdim=True)
-    duller, vivid = _VIVID
-    kept = ((1 - low / high.clamp(min=1)) - duller) / (vivid - duller)
-    return torch.lerp(bent, groups, kept.clamp_(0, 1))
 
 
 _CUT_SIDES = 0.2, 0.7

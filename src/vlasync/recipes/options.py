@@ -78,8 +78,6 @@ class TrainOptions(TuningOptions):
         readout: what becomes the action embeddings: hidden states at [LRN], or those of all tokens of a frame, pooled.
         color_jitter: how far brightness, contrast, saturation and hue change at random in training, as torchvision's
             ColorJitter counts, as `0.3 0.3 0.3 0.03`; for a policy that is to drive under other light or colours.
-        tone_curves: how far the tones of each channel are bent at random in training, of their range, as `0.3`; for a
-            policy that is to drive among things of other colours.
         cut_mix: camera and share of its windows that show in a rectangle what another window shows there, as `static
             0.7`; for a policy that is to drive in another scene than the few that it trains in.
         compute: how the VLM is computed, which is no part of the recipe: a run may go on in another way.
@@ -94,6 +92,5 @@ class TrainOptions(TuningOptions):
     history: Literal["policy_head", "interleaved", "one_step"] | None = None
     readout: Literal["lrn", "pooled"] | None = None
     color_jitter: tuple[float, float, float, float] | None = None
-    tone_curves: float | None = None
     cut_mix: dict[str, float] | None = None
     compute: Annotated[Compute, tyro.conf.arg(name="")] = BY_DEVICE

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from vlasync.errors import VlasyncError
+from vlasync.models.augmentation import ColorJitter
 from vlasync.models.heads.kinds import head_config
 from vlasync.models.tuning import Tuning
 from vlasync.recipes import demo, laptop, reference
@@ -42,7 +43,7 @@ def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
         VlasyncError: no head has this name, or an option has no effect.
     """
     vla = config.vla
-    light = dict(zip(("brightness", "contrast", "saturation", "hue"), options.color_jitter or (), strict=False))
+    jitter = None if options.color_jitter is None else ColorJitter(*options.color_jitter)
     head = vla.head if options.head in (None, vla.head.kind) else head_config(options.head)
     return replace(
         config,
@@ -50,11 +51,11 @@ def with_overrides(config: RunConfig, options: TrainOptions) -> RunConfig:
             vla,
             head=head,
             tuning=tuned(vla.tuning, options),
-            color_jitter=replace(vla.color_jitter, **light, **_given(tones=options.tone_curves)),
             **_given(
                 cameras=options.cameras,
                 history=options.history,
                 readout=options.readout,
+                color_jitter=jitter,
                 cut_mix=options.cut_mix,
             ),
         ),
