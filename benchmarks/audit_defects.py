@@ -195,7 +195,7 @@ def _chosen(recording: Recording, only: str) -> list[Defect | StatisticsDefect]:
 
 def _in_turn(recording: Recording) -> str:
     """How often the smallest defect of all is found, images one frame off in a single episode, over all episodes."""
-    (lag,) = (defect for defect in DEFECTS if defect.code == "image-lag")
+    (lag,) = (defect for defect in DEFECTS if isinstance(defect, Defect) and defect.code == "image-lag")
     episodes = list(recording.episodes)
     claimed = as_claimed(lag, episodes)
     outcomes: dict[bool, list[bool]] = {True: [], False: []}

@@ -79,7 +79,7 @@ def main(config: AuditSpeed) -> None:
 def measured(data: Path, workers: int) -> dict[str, Callable[[], object]]:
     """What is timed, by name."""
     numbers = AuditConfig(images=False, workers=workers)
-    plain = {
+    plain: dict[str, Callable[[], object]] = {
         "np.load of numbers": lambda: load_all(data, ["robot_obs", "rel_actions", "scene_obs"]),
         "np.load of all": lambda: load_all(data, None),
     }

@@ -33,6 +33,7 @@ from vlasync.models.tuning import Tuning
 from vlasync.models.vla import VLAConfig
 from vlasync.runs import latest_checkpoint, read_metrics
 from vlasync.training.optimizer import OptimizerConfig
+from vlasync.training.parallel import Precision
 from vlasync.training.run import RunConfig, TinyVLM, train
 from vlasync.training.trainer import TrainingConfig
 
@@ -88,7 +89,7 @@ def kinds(config: KillResume) -> list[Kind]:
     return [*trained, Kind(name="conversion", work=Converting(data=config.data), outcome=frames_of)]
 
 
-def recipe(config: KillResume, vla: VLAConfig, precision: str) -> RunConfig:
+def recipe(config: KillResume, vla: VLAConfig, precision: Precision) -> RunConfig:
     """A tiny model with shifts, dropout where the tuning has it, accumulation, and a checkpoint every other step."""
     training = TrainingConfig(
         steps=config.steps,

@@ -28,14 +28,14 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def arithmetic(precision: str) -> AbstractContextManager[None]:
+def arithmetic(precision: str) -> AbstractContextManager[object]:
     """Autocast to bfloat16 where `precision` is bf16, on the CPU."""
     return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
 
 
-def optimizer_of(model: torch.nn.Module, **settings: bool) -> torch.optim.AdamW:
+def optimizer_of(model: torch.nn.Module, *, fused: bool | None = None) -> torch.optim.AdamW:
     """AdamW over all that trains."""
-    return torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=2e-5, **settings)
+    return torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=2e-5, fused=fused)
 
 
 def serve(train: Callable[[], object], act: Callable[[], object], *, clock: str, before: int) -> None:

@@ -146,7 +146,7 @@ def _windows_per_second(episodes: Sequence[Mapping[str, ImageStream]]) -> float:
     targets = {name: np.empty((WINDOW_SIZE, 3, *stream.shape[1:3]), np.uint8) for name, stream in episodes[0].items()}
     started, count = time.process_time(), 0
     while time.process_time() - started < SECONDS:
-        images = episodes[random.integers(len(episodes))]
+        images = episodes[int(random.integers(len(episodes)))]
         first = random.integers(len(next(iter(images.values()))) - WINDOW_SIZE + 1)
         for name, stream in images.items():
             targets[name][:] = np.moveaxis(stream[first : first + WINDOW_SIZE], 3, 1)

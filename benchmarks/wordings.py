@@ -75,8 +75,8 @@ def batches_by_task(windows: Windows, count: int) -> dict[str, Batch]:
 def understanding(run: Path, data: Path, count: int) -> Understanding:
     """Measure one run on `count` windows of a store."""
     vla = Policy.load(run).vla
-    shape = {"window_size": vla.config.window_size, "chunk_size": vla.config.chunk_size}
-    windows = Windows(Store.open(data), **shape, target=vla.spec)
+    window_size, chunk_size = vla.config.window_size, vla.config.chunk_size
+    windows = Windows(Store.open(data), window_size=window_size, chunk_size=chunk_size, target=vla.spec)
     own, held_out = {}, {}
     for task, batch in track(batches_by_task(windows, count).items(), description=run.name):
         own[task] = vla.loss(batch).pose.item()

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from vlasync.checks.audit import audit
 from vlasync.checks.detectors import AuditConfig
@@ -19,6 +20,8 @@ from vlasync.checks.images.check import image_checks
 from vlasync.checks.survey import PREVIEW_EPISODES, chosen
 from vlasync.testing.defect import Defect, Distortion, FileDefect, Scope, StatisticsDefect
 from vlasync.types import Episode
+
+AnyDefect = TypeVar("AnyDefect", bound=Defect | StatisticsDefect)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +79,7 @@ def trial(
     return _judge(defect, strength, scope, problems, seconds, whole)
 
 
-def as_claimed(defect: Defect | StatisticsDefect, episodes: Sequence[Episode]) -> Defect | StatisticsDefect:
+def as_claimed(defect: AnyDefect, episodes: Sequence[Episode]) -> AnyDefect:
     """The defect, whose one episode is such a one of which the audit claims beforehand that it would show there.
 
     Whether images that come late show depends on what moves before each camera. The audit says where they would, of
